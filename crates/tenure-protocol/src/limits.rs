@@ -22,7 +22,10 @@ pub struct Caps {
 impl Default for Caps {
     /// The larger plan: 100 days idle, 365 days in all.
     fn default() -> Self {
-        Self { idle_timeout: 100 * 86_400, absolute_lifetime: 365 * 86_400 }
+        Self {
+            idle_timeout: 100 * 86_400,
+            absolute_lifetime: 365 * 86_400,
+        }
     }
 }
 

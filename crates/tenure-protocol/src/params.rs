@@ -18,7 +18,9 @@ impl Params {
                 // form_urlencoded decodes lossily; a replacement character that was not sent
                 // as one means that the bytes were not UTF-8.
                 let replaced = |decoded: &str| decoded.contains('\u{fffd}');
-                let sent = part.windows(9).any(|w| w.eq_ignore_ascii_case(b"%EF%BF%BD"))
+                let sent = part
+                    .windows(9)
+                    .any(|w| w.eq_ignore_ascii_case(b"%EF%BF%BD"))
                     || std::str::from_utf8(part).is_ok_and(replaced);
                 if ((replaced(&name) || replaced(&value)) && !sent)
                     || name.contains('\0')

@@ -102,7 +102,10 @@ pub enum Outcome {
     /// Refused, nothing changes.
     Refused(RefusalReason),
     /// Refused, and the family ends: store it. `reason` says what the log and the client hear.
-    Ended { family: Family, reason: RefusalReason },
+    Ended {
+        family: Family,
+        reason: RefusalReason,
+    },
 }
 
 /// Judges a presented token: client and MAC have been checked; then ended, expired, generation.
@@ -150,6 +153,10 @@ impl RefreshToken {
 }
 
 /// Which families end with a session, by why it ended (design 1.6).
-pub fn ends_with_session(kind: FamilyKind, ends_offline_on_logout: bool, reason: EndReason) -> bool {
+pub fn ends_with_session(
+    kind: FamilyKind,
+    ends_offline_on_logout: bool,
+    reason: EndReason,
+) -> bool {
     todo!("{kind:?} {ends_offline_on_logout} {reason:?}")
 }

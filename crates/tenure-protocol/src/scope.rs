@@ -41,6 +41,11 @@ pub fn grant(
 }
 
 /// The scopes of `asked` that still need the person's consent.
-pub fn missing_consent(asked: &str, client: &Client, api: Option<&Api>, given: &[String]) -> Vec<String> {
+pub fn missing_consent(
+    asked: &str,
+    client: &Client,
+    api: Option<&Api>,
+    given: &[String],
+) -> Vec<String> {
     todo!("{asked} {client:?} {api:?} {given:?}")
 }

@@ -194,7 +194,10 @@ impl Session {
 
     #[must_use]
     pub fn ended(&self, end: End) -> Self {
-        Self { end: Some(end), ..self.clone() }
+        Self {
+            end: Some(end),
+            ..self.clone()
+        }
     }
 
     /// `amr` values (RFC 8176) of the factors, without repeats.

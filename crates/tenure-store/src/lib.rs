@@ -1,1 +1,18 @@
+//! Where Tenure keeps sessions: one concrete [`Store`].
+//!
+//! A transaction is a plain, synchronous closure, `store.write(|tx| { load; decide; apply; Ok(outcome) }).await`,
+//! that runs on a thread which owns a connection: nothing slow can happen under a lock, and no
+//! lifetime leaks into a handler. A success is reported only after the commit.
 
+mod error;
+mod job;
+mod migrate;
+mod rows;
+mod sqlite;
+mod store;
+mod tx;
+
+pub use error::StoreError;
+pub use rows::*;
+pub use store::{Options, Store};
+pub use tx::Tx;

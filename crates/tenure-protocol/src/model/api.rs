@@ -55,7 +55,9 @@ impl Default for Api {
 }
 
 /// The algorithms Tenure signs with. Others of an imported tenant are refused by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum SigningAlg {
     #[default]
     RS256,

@@ -80,11 +80,12 @@ impl Default for Client {
 
 impl Client {
     pub fn auth_method(&self) -> AuthMethod {
-        self.token_endpoint_auth_method.unwrap_or(match self.app_type {
-            AppType::Spa | AppType::Native => AuthMethod::None,
-            _ if self.jwks.is_some() => AuthMethod::PrivateKeyJwt,
-            _ => AuthMethod::ClientSecretPost,
-        })
+        self.token_endpoint_auth_method
+            .unwrap_or(match self.app_type {
+                AppType::Spa | AppType::Native => AuthMethod::None,
+                _ if self.jwks.is_some() => AuthMethod::PrivateKeyJwt,
+                _ => AuthMethod::ClientSecretPost,
+            })
     }
 
     /// A public client cannot keep a secret (RFC 6749 section 2.1).
@@ -98,7 +99,10 @@ impl Client {
             None => match self.app_type {
                 AppType::NonInteractive => grant_type == "client_credentials",
                 AppType::Spa | AppType::Native | AppType::Other => {
-                    matches!(grant_type, "authorization_code" | "implicit" | "refresh_token")
+                    matches!(
+                        grant_type,
+                        "authorization_code" | "implicit" | "refresh_token"
+                    )
                 }
                 AppType::RegularWeb => matches!(
                     grant_type,
@@ -109,7 +113,8 @@ impl Client {
     }
 
     pub fn ends_offline_on_logout(&self) -> bool {
-        self.end_offline_on_logout.unwrap_or(self.app_type == AppType::Spa)
+        self.end_offline_on_logout
+            .unwrap_or(self.app_type == AppType::Spa)
     }
 }
 
@@ -146,7 +151,11 @@ pub struct JwtConfiguration {
 
 impl Default for JwtConfiguration {
     fn default() -> Self {
-        Self { lifetime_in_seconds: 36_000, alg: SigningAlg::RS256, extra: Map::new() }
+        Self {
+            lifetime_in_seconds: 36_000,
+            alg: SigningAlg::RS256,
+            extra: Map::new(),
+        }
     }
 }
 

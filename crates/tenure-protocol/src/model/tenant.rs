@@ -93,6 +93,9 @@ pub struct SessionSettings {
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self { oidc_logout_prompt_enabled: true, extra: Map::new() }
+        Self {
+            oidc_logout_prompt_enabled: true,
+            extra: Map::new(),
+        }
     }
 }

@@ -1,0 +1,98 @@
+//! Authorization codes, and access tokens revoked before their time.
+
+use super::{from_json, to_json};
+use crate::{StoreError, Tx};
+use tenure_protocol::code::Code;
+use tenure_protocol::{Sid, Timestamp};
+
+impl Tx<'_> {
+    pub fn insert_code(&self, code: &Code) -> Result<(), StoreError> {
+        let body = to_json(code)?;
+        self.execute(
+            "INSERT INTO codes (sid, hash, expires_at, consumed_at, body) VALUES ($1, $2, $3, $4, $5)",
+            &[
+                code.sid.as_bytes().into(),
+                (&code.hash).into(),
+                code.expires_at.into(),
+                code.consumed_at.into(),
+                (&body).into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub fn code(&self, sid: &Sid, hash: &[u8; 32]) -> Result<Option<Code>, StoreError> {
+        self.query_first(
+            "SELECT body, consumed_at FROM codes WHERE sid = $1 AND hash = $2",
+            &[sid.as_bytes().into(), hash.into()],
+            |row| {
+                let code: Code = from_json("codes", sid, &row.text(0)?)?;
+                Ok(Code {
+                    consumed_at: row.optional_instant(1)?,
+                    ..code
+                })
+            },
+        )
+    }
+
+    /// Marks a code as used, if nobody did: the database decides the winner. `code.consumed_at` must be set.
+    pub fn consume_code(&self, code: &Code) -> Result<bool, StoreError> {
+        let body = to_json(code)?;
+        let changed = self.execute(
+            "UPDATE codes SET consumed_at = $1, body = $2 \
+             WHERE sid = $3 AND hash = $4 AND consumed_at IS NULL",
+            &[
+                code.consumed_at.into(),
+                (&body).into(),
+                code.sid.as_bytes().into(),
+                (&code.hash).into(),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Removes at most `most` codes that expired before `before`. Tells how many.
+    pub fn sweep_codes(&self, before: Timestamp, most: i64) -> Result<usize, StoreError> {
+        self.execute(
+            "DELETE FROM codes WHERE (sid, hash) IN \
+             (SELECT sid, hash FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+            &[before.into(), most.into()],
+        )
+    }
+
+    /// Revokes one access token. `sid` is `None` for a machine's.
+    pub fn revoke_token(
+        &self,
+        sid: Option<&Sid>,
+        jti: &str,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO revoked_tokens (sid, jti, expires_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (sid, jti) DO NOTHING",
+            &[sid_bytes(sid).into(), jti.into(), expires_at.into()],
+        )?;
+        Ok(())
+    }
+
+    pub fn token_is_revoked(&self, sid: Option<&Sid>, jti: &str) -> Result<bool, StoreError> {
+        let found = self.query_first(
+            "SELECT 1 FROM revoked_tokens WHERE sid = $1 AND jti = $2",
+            &[sid_bytes(sid).into(), jti.into()],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    pub fn sweep_revoked_tokens(&self, before: Timestamp, most: i64) -> Result<usize, StoreError> {
+        self.execute(
+            "DELETE FROM revoked_tokens WHERE (sid, jti) IN \
+             (SELECT sid, jti FROM revoked_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+            &[before.into(), most.into()],
+        )
+    }
+}
+
+fn sid_bytes(sid: Option<&Sid>) -> &[u8] {
+    sid.map_or(&[], |sid| sid.as_bytes().as_slice())
+}

@@ -1,0 +1,203 @@
+//! Refresh token families: one row each, however long they live.
+
+use super::{corrupt, end_values, fixed, from_json, read_end, to_json};
+use crate::tx::{Row, Value};
+use crate::{StoreError, Tx};
+use serde::{Deserialize, Serialize};
+use tenure_protocol::refresh::{Consumed, Family, FamilyKind, Origin};
+use tenure_protocol::{FamilyId, Sid, Timestamp};
+
+const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
+     last_exchanged_at, idle_deadline, absolute_deadline, body, history, ended_at, end_reason, \
+     end_by, end_from";
+
+/// Fixed at the family's birth.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    created_at: Timestamp,
+    scope: String,
+    audience: Option<String>,
+    auth_time: Timestamp,
+    amr: Vec<String>,
+    acr: Option<String>,
+    claims: Option<String>,
+}
+
+/// Changes with every exchange.
+#[derive(Serialize, Deserialize)]
+struct History {
+    consumed: Vec<Consumed>,
+    rotated_by: Origin,
+    foreign_repeats: u32,
+    foreign_repeat_generation: u32,
+}
+
+impl Tx<'_> {
+    pub fn family(&self, sid: &Sid, family_id: &FamilyId) -> Result<Option<Family>, StoreError> {
+        self.query_first(
+            &format!("SELECT {COLUMNS} FROM families WHERE sid = $1 AND family_id = $2"),
+            &[sid.as_bytes().into(), family_id.as_bytes().into()],
+            read,
+        )
+    }
+
+    pub fn families_of_session(&self, sid: &Sid) -> Result<Vec<Family>, StoreError> {
+        self.query(
+            &format!("SELECT {COLUMNS} FROM families WHERE sid = $1 ORDER BY family_id"),
+            &[sid.as_bytes().into()],
+            read,
+        )
+    }
+
+    pub fn families_of_user(&self, user_id: &str) -> Result<Vec<Family>, StoreError> {
+        self.query(
+            &format!(
+                "SELECT {COLUMNS} FROM families WHERE user_id = $1 ORDER BY client_id, family_id"
+            ),
+            &[user_id.into()],
+            read,
+        )
+    }
+
+    pub fn insert_family(&self, family: &Family) -> Result<(), StoreError> {
+        let body = to_json(&Body {
+            created_at: family.created_at,
+            scope: family.scope.clone(),
+            audience: family.audience.clone(),
+            auth_time: family.auth_time,
+            amr: family.amr.clone(),
+            acr: family.acr.clone(),
+            claims: family.claims.clone(),
+        })?;
+        let history = history(family)?;
+        let [at, reason, by, from] = end_values(family.end.as_ref());
+        self.execute(
+            &format!(
+                "INSERT INTO families ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+                 $11, $12, $13, $14, $15, $16, $17)"
+            ),
+            &[
+                family.sid.as_bytes().into(),
+                family.family_id.as_bytes().into(),
+                (&family.client_id).into(),
+                (&family.user_id).into(),
+                kind_name(family.kind).into(),
+                (&family.secret).into(),
+                i64::from(family.key_id).into(),
+                i64::from(family.generation).into(),
+                family.last_exchanged_at.into(),
+                family.idle_deadline.into(),
+                family.absolute_deadline.into(),
+                (&body).into(),
+                (&history).into(),
+                at,
+                reason,
+                by,
+                from,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Stores what an exchange or an end changed, if the stored generation still is `expected`:
+    /// the database decides the winner (lesson CVE-2026-1035). `false`: somebody else was first.
+    pub fn update_family(&self, family: &Family, expected: u32) -> Result<bool, StoreError> {
+        let history = history(family)?;
+        let [at, reason, by, from] = end_values(family.end.as_ref());
+        let changed = self.execute(
+            "UPDATE families SET key_id = $1, generation = $2, last_exchanged_at = $3, \
+             idle_deadline = $4, absolute_deadline = $5, history = $6, ended_at = $7, \
+             end_reason = $8, end_by = $9, end_from = $10 \
+             WHERE sid = $11 AND family_id = $12 AND generation = $13 AND ended_at IS NULL",
+            &[
+                i64::from(family.key_id).into(),
+                i64::from(family.generation).into(),
+                family.last_exchanged_at.into(),
+                family.idle_deadline.into(),
+                family.absolute_deadline.into(),
+                (&history).into(),
+                at,
+                reason,
+                by,
+                from,
+                family.sid.as_bytes().into(),
+                family.family_id.as_bytes().into(),
+                i64::from(expected).into(),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Whether a family that can still be refreshed at `now` was made under a server key.
+    pub fn refresh_key_in_use(&self, key_id: u32, now: Timestamp) -> Result<bool, StoreError> {
+        let found = self.query_first(
+            "SELECT 1 FROM families WHERE key_id = $1 AND ended_at IS NULL \
+             AND (idle_deadline IS NULL OR idle_deadline > $2) \
+             AND (absolute_deadline IS NULL OR absolute_deadline > $2) LIMIT 1",
+            &[i64::from(key_id).into(), Value::from(now)],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+}
+
+const fn kind_name(kind: FamilyKind) -> &'static str {
+    match kind {
+        FamilyKind::Offline => "offline",
+        FamilyKind::Online => "online",
+    }
+}
+
+fn history(family: &Family) -> Result<String, StoreError> {
+    to_json(&History {
+        consumed: family.consumed.clone(),
+        rotated_by: family.rotated_by.clone(),
+        foreign_repeats: family.foreign_repeats,
+        foreign_repeat_generation: family.foreign_repeat_generation,
+    })
+}
+
+fn read(row: &Row<'_>) -> Result<Family, StoreError> {
+    let family_id = FamilyId::from_bytes(fixed("families", "?", row.blob(1)?)?);
+    let body: Body = from_json("families", family_id, &row.text(11)?)?;
+    let history: History = from_json("families", family_id, &row.text(12)?)?;
+    let number = |column| {
+        u32::try_from(row.int(column)?)
+            .map_err(|_| corrupt("families", family_id, "a number is out of range"))
+    };
+    Ok(Family {
+        sid: Sid::from_bytes(fixed("families", family_id, row.blob(0)?)?),
+        family_id,
+        client_id: row.text(2)?,
+        user_id: row.text(3)?,
+        kind: match row.text(4)?.as_str() {
+            "offline" => FamilyKind::Offline,
+            "online" => FamilyKind::Online,
+            other => {
+                return Err(corrupt(
+                    "families",
+                    family_id,
+                    format!("unknown kind {other:?}"),
+                ));
+            }
+        },
+        secret: fixed("families", family_id, row.blob(5)?)?,
+        key_id: number(6)?,
+        generation: number(7)?,
+        consumed: history.consumed,
+        created_at: body.created_at,
+        last_exchanged_at: row.instant(8)?,
+        idle_deadline: row.optional_instant(9)?,
+        absolute_deadline: row.optional_instant(10)?,
+        scope: body.scope,
+        audience: body.audience,
+        auth_time: body.auth_time,
+        amr: body.amr,
+        acr: body.acr,
+        claims: body.claims,
+        rotated_by: history.rotated_by,
+        foreign_repeats: history.foreign_repeats,
+        foreign_repeat_generation: history.foreign_repeat_generation,
+        end: read_end("families", family_id, row, 13)?,
+    })
+}

@@ -1,0 +1,77 @@
+//! The tenant log.
+
+use crate::tx::Value;
+use crate::{StoreError, Tx};
+use tenure_protocol::Timestamp;
+
+/// An entry; the codes of `kind` are Auth0's (`s`, `fp`, `slo`, `ferrt`, …).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Begins with the instant, so that ids sort as time does.
+    pub log_id: String,
+    pub at: Timestamp,
+    pub kind: String,
+    pub user_id: String,
+    pub sid: String,
+    /// The entry as JSON.
+    pub body: String,
+}
+
+impl Tx<'_> {
+    pub fn insert_log(&self, entry: &LogRow) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO logs (log_id, at, type, user_id, sid, body) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                (&entry.log_id).into(),
+                entry.at.into(),
+                (&entry.kind).into(),
+                (&entry.user_id).into(),
+                (&entry.sid).into(),
+                (&entry.body).into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Entries after `after` in the order of their ids; of one user, where one is named.
+    pub fn logs(
+        &self,
+        user_id: Option<&str>,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<LogRow>, StoreError> {
+        let columns = "log_id, at, type, user_id, sid, body";
+        let (sql, values): (String, Vec<Value<'_>>) = match user_id {
+            Some(user_id) => (
+                format!(
+                    "SELECT {columns} FROM logs WHERE user_id = $1 AND log_id > $2 \
+                     ORDER BY log_id LIMIT $3"
+                ),
+                vec![user_id.into(), after.into(), most.into()],
+            ),
+            None => (
+                format!("SELECT {columns} FROM logs WHERE log_id > $1 ORDER BY log_id LIMIT $2"),
+                vec![after.into(), most.into()],
+            ),
+        };
+        self.query(&sql, &values, |row| {
+            Ok(LogRow {
+                log_id: row.text(0)?,
+                at: row.instant(1)?,
+                kind: row.text(2)?,
+                user_id: row.text(3)?,
+                sid: row.text(4)?,
+                body: row.text(5)?,
+            })
+        })
+    }
+
+    /// Removes at most `most` entries whose id sorts before `before`.
+    pub fn sweep_logs(&self, before: &str, most: i64) -> Result<usize, StoreError> {
+        self.execute(
+            "DELETE FROM logs WHERE log_id IN \
+             (SELECT log_id FROM logs WHERE log_id < $1 ORDER BY log_id LIMIT $2)",
+            &[before.into(), most.into()],
+        )
+    }
+}

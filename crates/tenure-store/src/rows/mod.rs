@@ -1,0 +1,92 @@
+//! One file for each kind of row: its queries, as methods of [`crate::Tx`].
+
+mod code;
+mod document;
+mod family;
+mod key;
+mod log;
+mod meta;
+mod one_time;
+mod session;
+mod throttle;
+mod user;
+
+pub use document::{Document, DocumentKind};
+pub use key::KeyRow;
+pub use log::LogRow;
+pub use session::{Participant, SessionFilter};
+pub use throttle::ThrottleRow;
+pub use user::{ConsentRow, UserRow};
+
+use crate::StoreError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tenure_protocol::session::{End, EndReason};
+
+/// Reads a JSON column; a text that does not fit names its row.
+fn from_json<T: DeserializeOwned>(
+    table: &'static str,
+    key: impl ToString,
+    text: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| corrupt(table, key, error))
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Engine(error.to_string()))
+}
+
+fn corrupt(table: &'static str, key: impl ToString, problem: impl ToString) -> StoreError {
+    StoreError::Corrupt {
+        table,
+        key: key.to_string(),
+        problem: problem.to_string(),
+    }
+}
+
+/// A BLOB column of an exact length.
+fn fixed<const N: usize>(
+    table: &'static str,
+    key: impl ToString,
+    bytes: Vec<u8>,
+) -> Result<[u8; N], StoreError> {
+    let length = bytes.len();
+    bytes.try_into().map_err(|_| {
+        corrupt(
+            table,
+            key,
+            format!("a column has {length} bytes instead of {N}"),
+        )
+    })
+}
+
+/// Reads the four `end…` columns that start at `column`.
+fn read_end(
+    table: &'static str,
+    key: impl ToString,
+    row: &crate::tx::Row<'_>,
+    column: usize,
+) -> Result<Option<End>, StoreError> {
+    let Some(at) = row.optional_instant(column)? else {
+        return Ok(None);
+    };
+    let name = row.optional_text(column + 1)?.unwrap_or_default();
+    let reason = EndReason::from_name(&name)
+        .ok_or_else(|| corrupt(table, key, format!("unknown end reason {name:?}")))?;
+    Ok(Some(End {
+        at,
+        reason,
+        by: row.optional_text(column + 2)?.unwrap_or_default(),
+        from: row.optional_text(column + 3)?.unwrap_or_default(),
+    }))
+}
+
+/// The values of the four `end…` columns.
+fn end_values(end: Option<&End>) -> [crate::tx::Value<'_>; 4] {
+    [
+        end.map(|e| e.at).into(),
+        end.map(|e| e.reason.name()).into(),
+        end.map(|e| e.by.as_str()).into(),
+        end.map(|e| e.from.as_str()).into(),
+    ]
+}

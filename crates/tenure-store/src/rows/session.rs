@@ -1,0 +1,264 @@
+//! Sessions and their participants.
+
+use super::{corrupt, end_values, fixed, from_json, read_end, to_json};
+use crate::tx::{Row, Value};
+use crate::{StoreError, Tx};
+use serde::{Deserialize, Serialize};
+use tenure_protocol::limits::Limits;
+use tenure_protocol::session::{AuthState, Device, Factor, Session};
+use tenure_protocol::{Sid, Timestamp};
+
+const COLUMNS: &str = "sid, user_id, secret_hash, created_at, authenticated_at, last_active_at, \
+     idle_deadline, absolute_deadline, body, ended_at, end_reason, end_by, end_from";
+
+/// What no query asks about.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    limits: Limits,
+    persistent: bool,
+    state: AuthState,
+    factors: Vec<Factor>,
+    device: Device,
+}
+
+/// A relying party that took part in a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Participant {
+    pub client_id: String,
+    pub first_seen_at: Timestamp,
+    pub last_seen_at: Timestamp,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    pub user_id: Option<String>,
+    /// Only sessions that have not ended and whose deadlines lie after this instant.
+    pub alive_at: Option<Timestamp>,
+    /// Sessions after this id, for the next page.
+    pub after: Option<Sid>,
+    pub limit: i64,
+}
+
+impl Tx<'_> {
+    pub fn session(&self, sid: &Sid) -> Result<Option<Session>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE sid = $1");
+        self.query_first(&sql, &[sid.as_bytes().into()], read)
+    }
+
+    pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
+        let body = body(session)?;
+        let [at, reason, by, from] = end_values(session.end.as_ref());
+        self.execute(
+            "INSERT INTO sessions (sid, user_id, secret_hash, created_at, authenticated_at, \
+             last_active_at, idle_deadline, absolute_deadline, body, ended_at, end_reason, end_by, \
+             end_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            &[
+                session.sid.as_bytes().into(),
+                (&session.user_id).into(),
+                (&session.secret_hash).into(),
+                session.created_at.into(),
+                session.authenticated_at.into(),
+                session.last_active_at.into(),
+                session.idle_deadline.into(),
+                session.absolute_deadline.into(),
+                (&body).into(),
+                at,
+                reason,
+                by,
+                from,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Stores what an event changed. A session that does not exist is never brought (back) to life by it.
+    pub fn update_session(&self, session: &Session) -> Result<(), StoreError> {
+        let body = body(session)?;
+        let [at, reason, by, from] = end_values(session.end.as_ref());
+        let changed = self.execute(
+            "UPDATE sessions SET secret_hash = $1, authenticated_at = $2, last_active_at = $3, \
+             idle_deadline = $4, absolute_deadline = $5, body = $6, ended_at = $7, \
+             end_reason = $8, end_by = $9, end_from = $10 WHERE sid = $11",
+            &[
+                (&session.secret_hash).into(),
+                session.authenticated_at.into(),
+                session.last_active_at.into(),
+                session.idle_deadline.into(),
+                session.absolute_deadline.into(),
+                (&body).into(),
+                at,
+                reason,
+                by,
+                from,
+                session.sid.as_bytes().into(),
+            ],
+        )?;
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(corrupt("sessions", session.sid, "is gone"))
+        }
+    }
+
+    /// Sessions in the order of their ids.
+    pub fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
+        let after = filter.after.map(|sid| *sid.as_bytes());
+        let after: Value<'_> = after.as_ref().map_or(Value::Blob(&[]), Value::from);
+        let alive = filter.alive_at.map_or(i64::MIN, Timestamp::millis);
+        let ended = i64::from(filter.alive_at.is_none());
+        match &filter.user_id {
+            Some(user_id) => self.query(
+                &format!(
+                    "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND sid > $2 \
+                     AND idle_deadline > $3 AND absolute_deadline > $3 \
+                     AND (ended_at IS NULL OR $4 = 1) ORDER BY sid LIMIT $5"
+                ),
+                &[
+                    user_id.into(),
+                    after,
+                    alive.into(),
+                    ended.into(),
+                    filter.limit.into(),
+                ],
+                read,
+            ),
+            None => self.query(
+                &format!(
+                    "SELECT {COLUMNS} FROM sessions WHERE sid > $1 \
+                     AND idle_deadline > $2 AND absolute_deadline > $2 \
+                     AND (ended_at IS NULL OR $3 = 1) ORDER BY sid LIMIT $4"
+                ),
+                &[after, alive.into(), ended.into(), filter.limit.into()],
+                read,
+            ),
+        }
+    }
+
+    /// How many sessions with ids from `from` up to (not including) `to` are alive, for a census in small steps.
+    pub fn count_sessions(
+        &self,
+        from: &Sid,
+        to: Option<&Sid>,
+        now: Timestamp,
+    ) -> Result<i64, StoreError> {
+        let top = [0xff_u8; 17];
+        let to = to.map_or(Value::Blob(&top), |sid| sid.as_bytes().into());
+        let count = self.query_first(
+            "SELECT count(*) FROM sessions WHERE sid >= $1 AND sid < $2 AND ended_at IS NULL \
+             AND idle_deadline > $3 AND absolute_deadline > $3",
+            &[from.as_bytes().into(), to, now.into()],
+            |row| row.int(0),
+        )?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Records that a relying party took part.
+    pub fn see_participant(
+        &self,
+        sid: &Sid,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO participants (sid, client_id, first_seen_at, last_seen_at) \
+             VALUES ($1, $2, $3, $3) \
+             ON CONFLICT (sid, client_id) DO UPDATE SET last_seen_at = excluded.last_seen_at",
+            &[sid.as_bytes().into(), client_id.into(), now.into()],
+        )?;
+        Ok(())
+    }
+
+    pub fn participants(&self, sid: &Sid) -> Result<Vec<Participant>, StoreError> {
+        self.query(
+            "SELECT client_id, first_seen_at, last_seen_at FROM participants WHERE sid = $1 \
+             ORDER BY first_seen_at, client_id",
+            &[sid.as_bytes().into()],
+            |row| {
+                Ok(Participant {
+                    client_id: row.text(0)?,
+                    first_seen_at: row.instant(1)?,
+                    last_seen_at: row.instant(2)?,
+                })
+            },
+        )
+    }
+
+    /// Removes at most `most` sessions whose absolute deadline passed before `before` and of which
+    /// no family lives at `now`, with everything that hangs on them. Tells how many.
+    pub fn sweep_sessions(
+        &self,
+        before: Timestamp,
+        now: Timestamp,
+        most: i64,
+    ) -> Result<usize, StoreError> {
+        let due = self.query(
+            "SELECT sid FROM sessions WHERE absolute_deadline < $1 AND NOT EXISTS (\
+               SELECT 1 FROM families WHERE families.sid = sessions.sid AND families.ended_at IS NULL \
+               AND (families.idle_deadline IS NULL OR families.idle_deadline > $2) \
+               AND (families.absolute_deadline IS NULL OR families.absolute_deadline > $2)) \
+             ORDER BY absolute_deadline LIMIT $3",
+            &[before.into(), now.into(), most.into()],
+            |row| row.blob(0),
+        )?;
+        for sid in &due {
+            for sql in [
+                "DELETE FROM families WHERE sid = $1",
+                "DELETE FROM participants WHERE sid = $1",
+                "DELETE FROM codes WHERE sid = $1",
+                "DELETE FROM sessions WHERE sid = $1",
+            ] {
+                self.execute(sql, &[sid.as_slice().into()])?;
+            }
+        }
+        Ok(due.len())
+    }
+}
+
+fn body(session: &Session) -> Result<String, StoreError> {
+    to_json(&Body {
+        limits: session.limits,
+        persistent: session.persistent,
+        state: session.state,
+        factors: session.factors.clone(),
+        device: session.device.clone(),
+    })
+}
+
+fn read(row: &Row<'_>) -> Result<Session, StoreError> {
+    let sid = Sid::from_bytes(fixed("sessions", "?", row.blob(0)?)?);
+    let body: Body = from_json("sessions", sid, &row.text(8)?)?;
+    let session = Session {
+        sid,
+        user_id: row.text(1)?,
+        secret_hash: fixed("sessions", sid, row.blob(2)?)?,
+        created_at: row.instant(3)?,
+        authenticated_at: row.instant(4)?,
+        last_active_at: row.instant(5)?,
+        limits: body.limits,
+        idle_deadline: row.instant(6)?,
+        absolute_deadline: row.instant(7)?,
+        persistent: body.persistent,
+        state: body.state,
+        factors: body.factors,
+        device: body.device,
+        end: read_end("sessions", sid, row, 9)?,
+    };
+    check(&session)?;
+    Ok(session)
+}
+
+/// A row that breaks an invariant signs nobody in.
+fn check(session: &Session) -> Result<(), StoreError> {
+    if session.idle_deadline > session.absolute_deadline {
+        return Err(corrupt(
+            "sessions",
+            session.sid,
+            "its idle deadline lies past its absolute one",
+        ));
+    }
+    if session.user_id.is_empty() {
+        return Err(corrupt("sessions", session.sid, "it has no user"));
+    }
+    Ok(())
+}

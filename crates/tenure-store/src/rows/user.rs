@@ -1,0 +1,223 @@
+//! Users, their identifiers, permissions and the grants they gave.
+
+use super::{from_json, to_json};
+use crate::tx::Row;
+use crate::{StoreError, Tx};
+use tenure_protocol::Timestamp;
+use tenure_protocol::model::User;
+use tenure_protocol::session::UserStanding;
+
+/// A user with the password hash that is read only to check a password.
+#[derive(Clone, PartialEq)]
+pub struct UserRow {
+    pub user: User,
+    pub password_hash: Option<String>,
+}
+
+impl std::fmt::Debug for UserRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserRow")
+            .field("user_id", &self.user.user_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a user allowed a third-party client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentRow {
+    pub client_id: String,
+    /// Empty for no API.
+    pub audience: String,
+    /// Space-separated.
+    pub scope: String,
+    pub granted_at: Timestamp,
+}
+
+const COLUMNS: &str = "user_id, body, password_hash, blocked, valid_after";
+
+impl Tx<'_> {
+    pub fn user(&self, user_id: &str) -> Result<Option<UserRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM users WHERE user_id = $1");
+        self.query_first(&sql, &[user_id.into()], read)
+    }
+
+    /// The user whom a folded e-mail address or user name names.
+    pub fn user_by_identifier(
+        &self,
+        kind: &str,
+        value: &str,
+    ) -> Result<Option<UserRow>, StoreError> {
+        let found = self.query_first(
+            "SELECT user_id FROM user_identifiers WHERE kind = $1 AND value = $2",
+            &[kind.into(), value.into()],
+            |row| row.text(0),
+        )?;
+        found.map_or(Ok(None), |user_id| self.user(&user_id))
+    }
+
+    /// What is known of a user at the moment of use. One that is not there has no standing.
+    pub fn user_standing(&self, user_id: &str) -> Result<UserStanding, StoreError> {
+        let found = self.query_first(
+            "SELECT blocked, valid_after FROM users WHERE user_id = $1",
+            &[user_id.into()],
+            |row| {
+                Ok(UserStanding {
+                    exists: true,
+                    blocked: row.int(0)? != 0,
+                    valid_after: row.instant(1)?,
+                })
+            },
+        )?;
+        Ok(found.unwrap_or(UserStanding {
+            exists: false,
+            blocked: false,
+            valid_after: Timestamp::default(),
+        }))
+    }
+
+    /// Inserts or replaces a user and the identifiers. A `password_hash` of `None` removes the password.
+    /// `false`: another user holds an identifier; nothing was changed.
+    pub fn put_user(&self, row: &UserRow) -> Result<bool, StoreError> {
+        let user = &row.user;
+        let identifiers = user.identifiers();
+        let wanted = [
+            ("email", identifiers.email),
+            ("username", identifiers.username),
+        ];
+        for (kind, value) in &wanted {
+            let Some(value) = value else { continue };
+            let holder = self.query_first(
+                "SELECT user_id FROM user_identifiers WHERE kind = $1 AND value = $2",
+                &[(*kind).into(), value.into()],
+                |row| row.text(0),
+            )?;
+            if holder.is_some_and(|holder| holder != user.user_id) {
+                return Ok(false);
+            }
+        }
+        let body = to_json(user)?;
+        self.execute(
+            "INSERT INTO users (user_id, body, password_hash, blocked, valid_after) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id) DO UPDATE SET body = excluded.body, \
+             password_hash = excluded.password_hash, blocked = excluded.blocked, \
+             valid_after = excluded.valid_after",
+            &[
+                (&user.user_id).into(),
+                (&body).into(),
+                row.password_hash.as_ref().into(),
+                i64::from(user.blocked).into(),
+                user.valid_after.into(),
+            ],
+        )?;
+        self.execute(
+            "DELETE FROM user_identifiers WHERE user_id = $1",
+            &[(&user.user_id).into()],
+        )?;
+        for (kind, value) in &wanted {
+            let Some(value) = value else { continue };
+            self.execute(
+                "INSERT INTO user_identifiers (kind, value, user_id) VALUES ($1, $2, $3)",
+                &[(*kind).into(), value.into(), (&user.user_id).into()],
+            )?;
+        }
+        Ok(true)
+    }
+
+    pub fn delete_user(&self, user_id: &str) -> Result<bool, StoreError> {
+        for sql in [
+            "DELETE FROM user_identifiers WHERE user_id = $1",
+            "DELETE FROM user_permissions WHERE user_id = $1",
+            "DELETE FROM grants WHERE user_id = $1",
+        ] {
+            self.execute(sql, &[user_id.into()])?;
+        }
+        Ok(self.execute("DELETE FROM users WHERE user_id = $1", &[user_id.into()])? == 1)
+    }
+
+    /// Users in the order of their ids, after `after`.
+    pub fn users(&self, after: &str, most: i64) -> Result<Vec<UserRow>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2");
+        self.query(&sql, &[after.into(), most.into()], read)
+    }
+
+    pub fn user_permissions(
+        &self,
+        user_id: &str,
+        audience: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        self.query(
+            "SELECT permission FROM user_permissions WHERE user_id = $1 AND audience = $2 \
+             ORDER BY permission",
+            &[user_id.into(), audience.into()],
+            |row| row.text(0),
+        )
+    }
+
+    pub fn put_user_permission(
+        &self,
+        user_id: &str,
+        audience: &str,
+        permission: &str,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO user_permissions (user_id, audience, permission) VALUES ($1, $2, $3) \
+             ON CONFLICT (user_id, audience, permission) DO NOTHING",
+            &[user_id.into(), audience.into(), permission.into()],
+        )?;
+        Ok(())
+    }
+
+    /// What the user allowed a client at an API (empty audience: none).
+    pub fn consent(
+        &self,
+        user_id: &str,
+        client_id: &str,
+        audience: &str,
+    ) -> Result<Option<ConsentRow>, StoreError> {
+        self.query_first(
+            "SELECT client_id, audience, scope, granted_at FROM grants \
+             WHERE user_id = $1 AND client_id = $2 AND audience = $3",
+            &[user_id.into(), client_id.into(), audience.into()],
+            |row| {
+                Ok(ConsentRow {
+                    client_id: row.text(0)?,
+                    audience: row.text(1)?,
+                    scope: row.text(2)?,
+                    granted_at: row.instant(3)?,
+                })
+            },
+        )
+    }
+
+    pub fn put_consent(&self, user_id: &str, consent: &ConsentRow) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO grants (user_id, client_id, audience, scope, granted_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, client_id, audience) \
+             DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at",
+            &[
+                user_id.into(),
+                (&consent.client_id).into(),
+                (&consent.audience).into(),
+                (&consent.scope).into(),
+                consent.granted_at.into(),
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<UserRow, StoreError> {
+    let user_id = row.text(0)?;
+    let user: User = from_json("users", &user_id, &row.text(1)?)?;
+    let (blocked, valid_after) = (row.int(3)? != 0, row.instant(4)?);
+    Ok(UserRow {
+        user: User {
+            user_id,
+            blocked,
+            valid_after,
+            ..user
+        },
+        password_hash: row.optional_text(2)?,
+    })
+}

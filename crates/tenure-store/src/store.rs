@@ -1,0 +1,134 @@
+//! The one Store: closures go to the writer thread or to a reader thread, answers come back after the commit.
+
+use crate::job::{Closure, Job};
+use crate::sqlite::{self, Engine};
+use crate::{StoreError, Tx};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub path: PathBuf,
+    /// `false` gives up durability for speed: for tests that do not crash, never for a server.
+    pub durable: bool,
+    /// Threads that read.
+    pub readers: usize,
+    /// Closures that may wait for the writer before new ones are refused.
+    pub queue: usize,
+}
+
+impl Options {
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            durable: true,
+            readers: 2,
+            queue: 10_000,
+        }
+    }
+
+    #[must_use]
+    pub fn not_durable(self) -> Self {
+        Self {
+            durable: false,
+            ..self
+        }
+    }
+}
+
+/// A handle to the database, cheap to clone. The threads end when the last handle is dropped or [`Store::close`] is called.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<Engine>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.engine.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database, creating it when there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written, or comes from a newer program.
+    pub fn open(options: &Options) -> Result<Self, StoreError> {
+        Ok(Self {
+            engine: Arc::new(sqlite::open(options)?),
+        })
+    }
+
+    /// Runs `work` in a write transaction and answers when it is durable. `Err` rolls back.
+    ///
+    /// # Errors
+    /// What `work` returned, or why the commit failed: then nothing of it happened.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Closure::new(work);
+        self.engine.write(Box::new(job) as Box<dyn Job>)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Runs `work` against a consistent snapshot. It sees every write that was answered before.
+    ///
+    /// # Errors
+    /// What `work` returned, or that the store is closed.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Closure::new(work);
+        self.engine.read(Box::new(job) as Box<dyn Job>)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// [`Store::write`] for code that is not async: the command line, start-up, tests.
+    /// Must not be called from an async task.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Closure::new(work);
+        self.engine.write(Box::new(job) as Box<dyn Job>)?;
+        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// [`Store::read`] for code that is not async.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = Closure::new(work);
+        self.engine.read(Box::new(job) as Box<dyn Job>)?;
+        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Copies the database to `target` while it is in use. `progress` hears (pages done, pages in all).
+    ///
+    /// # Errors
+    /// The target exists or cannot be written.
+    pub fn backup(&self, target: &Path, progress: impl FnMut(u64, u64)) -> Result<(), StoreError> {
+        sqlite::backup(self.engine.path(), target, progress)
+    }
+
+    /// Finishes what is waiting, writes the log back into the database and closes it.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+}
