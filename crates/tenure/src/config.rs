@@ -1,0 +1,251 @@
+//! How one server process is configured: `tenure.toml`, overridden by flags.
+//! What belongs to the installation (settings, clients, keys) is in the database instead.
+
+use anyhow::{Context, bail};
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use tenure_protocol::limits::Caps;
+use url::Url;
+
+/// `tenure.toml`. Every key is optional; flags win.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigFile {
+    pub listen: Option<SocketAddr>,
+    pub base_url: Option<String>,
+    pub database: Option<String>,
+    pub key_file: Option<PathBuf>,
+    /// A listener of its own for `/metrics`; without it `/metrics` is on the main listener, for loopback peers only.
+    pub metrics_listen: Option<SocketAddr>,
+    pub tls: Option<Tls>,
+    /// Addresses or networks of proxies whose forwarded headers count.
+    pub trusted_proxies: Vec<String>,
+    pub plan: Option<Plan>,
+    pub outbound: OutboundConfig,
+    pub log: LogConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// The system caps by name: the smaller plan 3 / 30 days, the larger 100 / 365.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Plan {
+    SelfService,
+    Enterprise,
+}
+
+impl Plan {
+    pub fn caps(self) -> Caps {
+        match self {
+            Self::SelfService => Caps {
+                idle_timeout: 3 * 86_400,
+                absolute_lifetime: 30 * 86_400,
+            },
+            Self::Enterprise => Caps::default(),
+        }
+    }
+}
+
+/// Requests that the server itself makes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutboundConfig {
+    /// A PEM file with further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Host names, addresses or networks that may be reached although they are private or loopback.
+    pub allow: Vec<String>,
+    pub connect_timeout_ms: u64,
+    pub timeout_ms: u64,
+}
+
+impl Default for OutboundConfig {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            allow: Vec::new(),
+            connect_timeout_ms: 2_000,
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A filter as `RUST_LOG` has it.
+    pub filter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl ConfigFile {
+    /// Reads a file; an error names file, line and what is wrong with it.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    pub fn parse(text: &str, name: &str) -> anyhow::Result<Self> {
+        match toml::from_str(text) {
+            Ok(file) => Ok(file),
+            Err(error) => {
+                let before = error
+                    .span()
+                    .map_or("", |span| text.get(..span.start).unwrap_or(""));
+                let line = before.matches('\n').count() + 1;
+                bail!("{name}, line {line}: {}", error.message())
+            }
+        }
+    }
+}
+
+/// What a server runs with, checked.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    pub base_url: BaseUrl,
+    pub database: DatabaseUrl,
+    pub key_file: Option<PathBuf>,
+    pub metrics_listen: Option<SocketAddr>,
+    pub tls: Option<Tls>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub caps: Caps,
+    pub outbound: OutboundConfig,
+    pub manual_clock: bool,
+}
+
+impl ServerConfig {
+    /// Checks the parts that depend on each other.
+    pub fn check(self) -> anyhow::Result<Self> {
+        if self.manual_clock && !(self.base_url.is_loopback() && self.listen.ip().is_loopback()) {
+            bail!(
+                "--manual-clock is for tests: it needs a base URL and a listen address on loopback \
+                 (have {} and {})",
+                self.base_url.as_str(),
+                self.listen
+            );
+        }
+        Ok(self)
+    }
+}
+
+pub fn parse_networks(list: &[String]) -> anyhow::Result<Vec<IpNet>> {
+    list.iter()
+        .map(|text| {
+            text.parse::<IpNet>()
+                .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+                .with_context(|| {
+                    format!("{text:?} is not an address or a network such as 10.0.0.0/8")
+                })
+        })
+        .collect()
+}
+
+/// Where the server is reached: scheme, host and port, no path. The issuer is this with a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Without a trailing slash.
+    origin: String,
+    url: Url,
+}
+
+impl BaseUrl {
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let url = Url::parse(text).with_context(|| {
+            format!("the base URL {text:?} is not a URL such as https://id.example.com")
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            bail!("the base URL {text:?} must start with https:// (http:// on loopback only)");
+        }
+        if url.path() != "/"
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+        {
+            bail!("the base URL {text:?} must not have a path, a query or a user name");
+        }
+        let base = Self {
+            origin: url.origin().ascii_serialization(),
+            url,
+        };
+        if base.url.scheme() == "http" && !base.is_loopback() {
+            bail!(
+                "the base URL {text:?} must be https: plain http is for loopback only, since cookies and tokens would travel in clear"
+            );
+        }
+        Ok(base)
+    }
+
+    /// Without a trailing slash: also the origin.
+    pub fn as_str(&self) -> &str {
+        &self.origin
+    }
+
+    /// The wire's `iss`: with its trailing slash, byte for byte.
+    pub fn issuer(&self) -> String {
+        format!("{}/", self.origin)
+    }
+
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(443)
+    }
+
+    pub fn is_loopback(&self) -> bool {
+        match self.url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+}
+
+/// `sqlite:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+}
+
+impl DatabaseUrl {
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() {
+                bail!("--database sqlite: needs a path, such as sqlite:./tenure.db");
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        bail!(
+            "--database {text:?} is not understood: write sqlite:PATH, such as sqlite:./tenure.db"
+        );
+    }
+}

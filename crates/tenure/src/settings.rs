@@ -1,0 +1,142 @@
+//! What the installation is configured with, as one immutable snapshot: tenant, clients, APIs.
+//! Another process (`tenure apply`) may change it at any time; [`Cache::current`] notices within a second.
+
+use anyhow::Context;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+use tenure_protocol::limits::{Caps, Limits};
+use tenure_protocol::model::{Api, Client, Tenant};
+use tenure_store::{DocumentKind, Store, StoreError, Tx};
+
+/// A client and the MAC of its secret.
+#[derive(Debug)]
+pub struct Registered {
+    pub client: Client,
+    pub secret_mac: Option<Vec<u8>>,
+}
+
+/// One consistent view of the configuration.
+#[derive(Debug, Default)]
+pub struct Settings {
+    pub version: i64,
+    pub tenant: Tenant,
+    pub clients: HashMap<String, Arc<Registered>>,
+    pub apis: BTreeMap<String, Arc<Api>>,
+    /// Machine clients' grants: (client id, audience) to scopes.
+    pub client_grants: HashMap<(String, String), Vec<String>>,
+    /// Every origin that a client registered: callbacks, web origins, allowed origins; for CORS preflights.
+    pub origins: BTreeSet<String>,
+}
+
+impl Settings {
+    /// Reads everything in one transaction.
+    pub fn load(tx: &Tx<'_>) -> Result<Self, StoreError> {
+        let mut settings = Self {
+            version: tx.configuration_version()?,
+            ..Self::default()
+        };
+        if let Some(document) = tx.document(DocumentKind::Tenant, "tenant")? {
+            settings.tenant = parse("tenant", &document.body)?;
+        }
+        for document in tx.documents(DocumentKind::Client)? {
+            let client: Client = parse(&document.id, &document.body)?;
+            settings.origins.extend(client_origins(&client));
+            let registered = Registered {
+                client,
+                secret_mac: document.secret_mac,
+            };
+            settings.clients.insert(document.id, Arc::new(registered));
+        }
+        for document in tx.documents(DocumentKind::Api)? {
+            let api: Api = parse(&document.id, &document.body)?;
+            settings.apis.insert(document.id, Arc::new(api));
+        }
+        for document in tx.documents(DocumentKind::ClientGrant)? {
+            let grant: ClientGrant = parse(&document.id, &document.body)?;
+            settings
+                .client_grants
+                .insert((grant.client_id, grant.audience), grant.scope);
+        }
+        Ok(settings)
+    }
+
+    pub fn client(&self, client_id: &str) -> Option<&Arc<Registered>> {
+        self.clients.get(client_id)
+    }
+
+    pub fn api(&self, audience: &str) -> Option<&Arc<Api>> {
+        self.apis.get(audience)
+    }
+
+    /// Today's limits for a persistent or a non-persistent session.
+    pub fn limits(&self, persistent: bool, caps: &Caps) -> Limits {
+        Limits::of(&self.tenant, persistent, caps)
+    }
+}
+
+/// A machine client's grant (Auth0 Management API, `/client-grants`).
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ClientGrant {
+    pub client_id: String,
+    pub audience: String,
+    pub scope: Vec<String>,
+}
+
+/// The origins from which a client's pages call us.
+pub fn client_origins(client: &Client) -> BTreeSet<String> {
+    [
+        &client.callbacks,
+        &client.web_origins,
+        &client.allowed_origins,
+    ]
+    .into_iter()
+    .flatten()
+    .filter_map(|text| url::Url::parse(text).ok())
+    .map(|url| url.origin().ascii_serialization())
+    .filter(|origin| origin != "null")
+    .collect()
+}
+
+fn parse<T: serde::de::DeserializeOwned>(id: &str, body: &str) -> Result<T, StoreError> {
+    serde_json::from_str(body).map_err(|error| StoreError::Corrupt {
+        table: "documents",
+        key: id.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+/// The current snapshot.
+#[derive(Debug)]
+pub struct Cache {
+    current: RwLock<Arc<Settings>>,
+}
+
+impl Cache {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            current: RwLock::new(Arc::new(settings)),
+        }
+    }
+
+    pub fn current(&self) -> Arc<Settings> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the settings again if another version is in the database. Tells whether it did.
+    pub async fn refresh(&self, store: &Store) -> anyhow::Result<bool> {
+        let known = self.current().version;
+        let fresh = store
+            .read(move |tx| {
+                if tx.configuration_version()? == known {
+                    return Ok(None);
+                }
+                Settings::load(tx).map(Some)
+            })
+            .await
+            .context("reading the settings")?;
+        let Some(fresh) = fresh else { return Ok(false) };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        Ok(true)
+    }
+}
