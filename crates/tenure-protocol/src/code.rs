@@ -1,7 +1,7 @@
 //! Authorization codes: single use, bound to client, redirect URI and verifier
 //! (RFC 6749 section 4.1.3, RFC 7636).
 
-use crate::{FamilyId, RefusalReason, Sid, Timestamp};
+use crate::{FamilyId, RefusalReason, Sid, Timestamp, pkce};
 use serde::{Deserialize, Serialize};
 
 /// How long a code lives, in seconds (IPSIE SL1 and ASVS 10.4.3 level 3 ask for at most 60).
@@ -23,7 +23,6 @@ pub struct Code {
     pub scope: String,
     pub audience: Option<String>,
     pub auth_time: Timestamp,
-    /// `max_age` or a registration asked for `auth_time`... it is sent always; kept for the log.
     pub amr: Vec<String>,
     pub acr: Option<String>,
     pub claims: Option<String>,
@@ -53,6 +52,33 @@ pub enum Outcome {
     Replayed,
 }
 
+/// Judges an exchange. A code that another client presents is not used up: else anybody who saw it
+/// could spoil it (lesson CVE-2026-55671).
 pub fn decide(code: &Code, presented: &Presented<'_>, now: Timestamp) -> Outcome {
-    todo!("{code:?} {presented:?} {now:?}")
+    use RefusalReason as No;
+    if presented.client_id != code.client_id {
+        return Outcome::Refused(No::CodeForeignClient);
+    }
+    if code.consumed_at.is_some() {
+        return Outcome::Replayed;
+    }
+    if now >= code.expires_at {
+        return Outcome::Refused(No::CodeExpired);
+    }
+    let redirect_fits = match presented.redirect_uri {
+        Some(uri) => uri == code.redirect_uri,
+        None => !code.redirect_uri_sent,
+    };
+    if !redirect_fits {
+        return Outcome::Refused(No::RedirectUriMismatch);
+    }
+    match (&code.code_challenge, presented.code_verifier) {
+        (Some(challenge), Some(verifier)) if pkce::verify(verifier, challenge) => Outcome::Redeem,
+        (Some(_), Some(_)) => Outcome::Refused(No::CodeVerifierWrong),
+        (Some(_), None) => Outcome::Refused(No::CodeVerifierMissing),
+        // A verifier without a challenge is a downgrade in progress (RFC 9700 section 2.1.1).
+        (None, Some(_)) => Outcome::Refused(No::CodeVerifierUnexpected),
+        (None, None) if presented.client_is_public => Outcome::Refused(No::PkceRequired),
+        (None, None) => Outcome::Redeem,
+    }
 }

@@ -1,9 +1,12 @@
 //! Refresh token families: what a presented token may do (design 1.3).
 
-use crate::model::RefreshTokenPolicy;
+use crate::model::{ExpirationType, RefreshTokenPolicy, RotationType};
 use crate::session::{End, EndReason};
 use crate::{FamilyId, RefusalReason, Sid, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// All tokens that descend from one grant; one row however long it lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,9 +89,37 @@ pub struct Policy {
 impl Policy {
     /// A public client's family always has an absolute lifetime.
     pub fn of(settings: &RefreshTokenPolicy, public: bool) -> Self {
-        todo!("{settings:?} {public}")
+        let rotating = settings
+            .rotation_type
+            .map_or(public, |rotation| rotation == RotationType::Rotating);
+        let expiring = settings
+            .expiration_type
+            .map_or(public, |expiration| expiration == ExpirationType::Expiring);
+        let absolute = (expiring && !settings.infinite_token_lifetime)
+            .then_some(settings.token_lifetime)
+            .filter(|seconds| *seconds > 0);
+        let idle = (expiring && !settings.infinite_idle_token_lifetime)
+            .then_some(settings.idle_token_lifetime)
+            .filter(|seconds| *seconds > 0);
+        Self {
+            rotating,
+            public,
+            leeway: settings.leeway.max(0),
+            retry_window: settings.retry_window.max(0),
+            idle_timeout: idle,
+            absolute_lifetime: absolute.or(public.then_some(PUBLIC_ABSOLUTE_LIFETIME)),
+        }
     }
 }
+
+/// What a public client's family gets that is configured never to end: 30 days.
+const PUBLIC_ABSOLUTE_LIFETIME: i64 = 2_592_000;
+
+/// Consumed generations that are remembered at most; older ones are simply not tolerated.
+const HISTORY: usize = 64;
+
+/// Repeats on so many consecutive generations from another address are reuse.
+const FOREIGN_REPEATS: u32 = 3;
 
 /// What a refresh does.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +140,9 @@ pub enum Outcome {
 }
 
 /// Judges a presented token: client and MAC have been checked; then ended, expired, generation.
+///
+/// Everything is decided by generation numbers; instants only bound how long a repeat is tolerated
+/// (lesson keycloak#50999), and nothing outside the family's row counts (lesson CVE-2026-9802).
 pub fn decide(
     family: &Family,
     presented: Presented,
@@ -116,15 +150,178 @@ pub fn decide(
     origin: &Origin,
     now: Timestamp,
 ) -> Outcome {
-    todo!("{family:?} {presented:?} {policy:?} {origin:?} {now:?}")
+    if let Some(end) = &family.end {
+        return Outcome::Refused(RefusalReason::RefreshTokenFamilyEnded(end.reason));
+    }
+    // Expiry is not theft: an expired token ends nothing but itself.
+    if expired(family, policy, now) {
+        return Outcome::Refused(RefusalReason::RefreshTokenExpired);
+    }
+    match presented.generation.cmp(&family.generation) {
+        Ordering::Equal => exchange(family, policy, origin, now),
+        Ordering::Less => judge_repeat(family, presented.generation, policy, origin, now),
+        // A MAC-valid generation that was never reached proves that the database went back in time.
+        Ordering::Greater => end(
+            family,
+            EndReason::PolicyChange,
+            RefusalReason::RefreshTokenFromTheFuture,
+            now,
+        ),
+    }
+}
+
+/// Whether a limit is reached: those stored, and those a changed setting brings to a family that had none.
+fn expired(family: &Family, policy: &Policy, now: Timestamp) -> bool {
+    let setting_idle = policy
+        .idle_timeout
+        .map(|seconds| family.last_exchanged_at.plus(seconds));
+    let setting_absolute = policy
+        .absolute_lifetime
+        .map(|seconds| family.created_at.plus(seconds));
+    // A lowered setting bites at the next use; a raised one never lengthens what was stored.
+    [
+        family.idle_deadline,
+        family.absolute_deadline,
+        setting_idle,
+        setting_absolute,
+    ]
+    .into_iter()
+    .flatten()
+    .any(|deadline| now >= deadline)
+}
+
+fn exchange(family: &Family, policy: &Policy, origin: &Origin, now: Timestamp) -> Outcome {
+    let setting = policy
+        .absolute_lifetime
+        .map(|seconds| family.created_at.plus(seconds));
+    let absolute_deadline = earlier(family.absolute_deadline, setting);
+    let idle_deadline = earlier(policy.idle_timeout.map(|s| now.plus(s)), absolute_deadline)
+        .filter(|_| policy.idle_timeout.is_some());
+    let mut next = Family {
+        last_exchanged_at: now.max(family.last_exchanged_at),
+        idle_deadline,
+        absolute_deadline,
+        rotated_by: origin.clone(),
+        ..family.clone()
+    };
+    if !policy.rotating {
+        return Outcome::Exchange {
+            family: next,
+            rotated: false,
+        };
+    }
+    let Some(generation) = family.generation.checked_add(1) else {
+        return Outcome::Refused(RefusalReason::RefreshTokenExpired);
+    };
+    next.generation = generation;
+    next.consumed.push(Consumed {
+        generation: family.generation,
+        at: now,
+    });
+    let window = policy.leeway.max(policy.retry_window);
+    next.consumed
+        .retain(|consumed| !now.is_more_than(window, consumed.at));
+    let excess = next.consumed.len().saturating_sub(HISTORY);
+    next.consumed.drain(..excess);
+    if family.foreign_repeat_generation != family.generation {
+        // The generation that now ends was not repeated from elsewhere: the run is broken.
+        next.foreign_repeats = 0;
+    }
+    Outcome::Exchange {
+        family: next,
+        rotated: true,
+    }
+}
+
+/// g < c: tolerated for a moment, or the family ends.
+fn judge_repeat(
+    family: &Family,
+    generation: u32,
+    policy: &Policy,
+    origin: &Origin,
+    now: Timestamp,
+) -> Outcome {
+    let consumed = family
+        .consumed
+        .iter()
+        .find(|consumed| consumed.generation == generation);
+    let tolerated = consumed.is_some_and(|consumed| {
+        let within = |window: i64| window > 0 && !now.is_more_than(window, consumed.at);
+        within(policy.leeway)
+            || (generation.checked_add(1) == Some(family.generation) && within(policy.retry_window))
+    });
+    let same_agent = !policy.public || origin.user_agent == family.rotated_by.user_agent;
+    if !tolerated || !same_agent {
+        return end(
+            family,
+            EndReason::ReuseDetected,
+            RefusalReason::RefreshTokenReused,
+            now,
+        );
+    }
+    let mut repeated = family.clone();
+    let foreign = origin.address != family.rotated_by.address;
+    if foreign && family.foreign_repeat_generation != family.generation {
+        repeated.foreign_repeats += 1;
+        repeated.foreign_repeat_generation = family.generation;
+    }
+    if policy.public && repeated.foreign_repeats >= FOREIGN_REPEATS {
+        return end(
+            &repeated,
+            EndReason::ReuseDetected,
+            RefusalReason::RefreshTokenReused,
+            now,
+        );
+    }
+    Outcome::Repeat {
+        family: repeated,
+        presented: generation,
+    }
+}
+
+fn end(family: &Family, reason: EndReason, refusal: RefusalReason, now: Timestamp) -> Outcome {
+    let by = family.client_id.clone();
+    let end = End {
+        at: now,
+        reason,
+        by,
+        from: String::new(),
+    };
+    Outcome::Ended {
+        family: Family {
+            end: Some(end),
+            ..family.clone()
+        },
+        reason: refusal,
+    }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Family {
+    /// Whether the family can still be refreshed at `now`, by what its row says.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        let passed = |deadline: Option<Timestamp>| deadline.is_some_and(|at| now >= at);
+        self.end.is_none() && !passed(self.idle_deadline) && !passed(self.absolute_deadline)
+    }
 }
 
 /// The deadlines of a family that starts at `now`: (idle, absolute).
 pub fn deadlines(policy: &Policy, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
-    todo!("{policy:?} {now:?}")
+    let absolute = policy.absolute_lifetime.map(|seconds| now.plus(seconds));
+    let idle = policy.idle_timeout.map(|seconds| now.plus(seconds));
+    (
+        idle.map(|idle| absolute.map_or(idle, |absolute| idle.min(absolute))),
+        absolute,
+    )
 }
 
-/// A refresh token's text, taken apart. The text has a constant length and starts with `tnr_`... see [`RefreshToken::encode`].
+/// A refresh token's text, taken apart: version, key id, ids, generation, MAC; base64url of a constant length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshToken {
     pub key_id: u32,
@@ -135,28 +332,84 @@ pub struct RefreshToken {
     pub mac: [u8; 32],
 }
 
+const VERSION: u8 = 1;
+const HEAD: usize = 1 + 4 + 16 + 16 + 4;
+const LENGTH: usize = HEAD + 32;
+
 impl RefreshToken {
+    fn head(&self) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        let parts: [&[u8]; 5] = [
+            &[VERSION],
+            &self.key_id.to_be_bytes(),
+            self.sid.as_bytes(),
+            self.family_id.as_bytes(),
+            &self.generation.to_be_bytes(),
+        ];
+        for (to, from) in head.iter_mut().zip(parts.into_iter().flatten()) {
+            *to = *from;
+        }
+        head
+    }
+
     /// What the MAC covers: version, key id, ids, generation, the family's secret, and
     /// length-prefixed issuer and client id.
     pub fn mac_input(&self, secret: &[u8; 32], issuer: &str, client_id: &str) -> Vec<u8> {
-        todo!("{secret:?} {issuer} {client_id}")
+        let mut input = Vec::with_capacity(HEAD + 48 + issuer.len() + client_id.len());
+        input.extend_from_slice(&self.head());
+        input.extend_from_slice(secret);
+        for text in [issuer, client_id] {
+            input.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            input.extend_from_slice(text.as_bytes());
+        }
+        input
     }
 
     pub fn encode(&self) -> String {
-        todo!()
+        let mut bytes = [0; LENGTH];
+        for (to, from) in bytes.iter_mut().zip(self.head().iter().chain(&self.mac)) {
+            *to = *from;
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// `None` for anything but the exact length and alphabet (lesson CVE-2026-27840).
     pub fn decode(text: &str) -> Option<Self> {
-        todo!("{text}")
+        let bytes: [u8; LENGTH] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let mut rest = bytes.as_slice();
+        if take::<1>(&mut rest)? != [VERSION] {
+            return None;
+        }
+        Some(Self {
+            key_id: u32::from_be_bytes(take(&mut rest)?),
+            sid: Sid::from_bytes(take(&mut rest)?),
+            family_id: FamilyId::from_bytes(take(&mut rest)?),
+            generation: u32::from_be_bytes(take(&mut rest)?),
+            mac: take(&mut rest)?,
+        })
     }
 }
 
-/// Which families end with a session, by why it ended (design 1.6).
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+/// Which families end with a session, by why it ended: session-bound ones always; offline ones at a
+/// credential change or when the account is disabled, and at a logout where their client says so.
 pub fn ends_with_session(
     kind: FamilyKind,
     ends_offline_on_logout: bool,
     reason: EndReason,
 ) -> bool {
-    todo!("{kind:?} {ends_offline_on_logout} {reason:?}")
+    match (kind, reason) {
+        (FamilyKind::Online, _)
+        | (FamilyKind::Offline, EndReason::CredentialChange | EndReason::AccountDisabled) => true,
+        (
+            FamilyKind::Offline,
+            EndReason::UserLogout | EndReason::UpstreamLogout | EndReason::AdminRevoked,
+        ) => ends_offline_on_logout,
+        (FamilyKind::Offline, _) => false,
+    }
 }

@@ -15,7 +15,9 @@ pub struct Session {
     /// The wire's `auth_time`. Only a login or a re-authentication moves it.
     pub authenticated_at: Timestamp,
     pub last_active_at: Timestamp,
-    /// The limits copied at login; an activity may lower a copy, never raise it.
+    /// When the limits were last copied: at login, and anew at a re-authentication.
+    pub limits_since: Timestamp,
+    /// The limits copied then; an activity may lower a copy, never raise it.
     pub limits: Limits,
     pub idle_deadline: Timestamp,
     pub absolute_deadline: Timestamp,
@@ -141,22 +143,152 @@ pub struct Login {
     pub device: Device,
 }
 
+/// Why a session is over, and by which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub reason: EndReason,
+    pub rule: Rule,
+    /// When it became so, where that is known.
+    pub since: Timestamp,
+}
+
+/// The rule that won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// It was ended by an act.
+    Ended,
+    /// Its user was deleted or blocked.
+    User,
+    /// `valid_after` of its user lies after its authentication.
+    ValidAfter,
+    /// The deadlines stored on the session.
+    StoredAbsolute,
+    StoredIdle,
+    /// Today's settings, lower than those copied.
+    SettingAbsolute,
+    SettingIdle,
+}
+
+impl Rule {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::User => "user",
+            Self::ValidAfter => "valid_after",
+            Self::StoredAbsolute => "stored_absolute",
+            Self::StoredIdle => "stored_idle",
+            Self::SettingAbsolute => "setting_absolute",
+            Self::SettingIdle => "setting_idle",
+        }
+    }
+}
+
 impl Session {
     /// A login makes a new session: new id, new deadlines.
     pub fn start(sid: Sid, login: Login, now: Timestamp) -> Self {
-        todo!("{sid} {login:?} {now:?}")
+        let absolute_deadline = now.plus(login.limits.absolute_lifetime);
+        Self {
+            sid,
+            user_id: login.user_id,
+            secret_hash: login.secret_hash,
+            created_at: now,
+            authenticated_at: now,
+            last_active_at: now,
+            limits_since: now,
+            limits: login.limits,
+            idle_deadline: now.plus(login.limits.idle_timeout).min(absolute_deadline),
+            absolute_deadline,
+            persistent: login.persistent,
+            state: AuthState::Full,
+            factors: login.factors,
+            device: login.device,
+            end: None,
+        }
     }
 
-    /// Why the session is over at `now`, or `None` while it is alive. Judged by its stored
-    /// deadlines, by `today`'s settings (design 1.1), by its end, and by its user's standing.
-    /// `today` is `None` where only what is stored counts (a status read, a token's check).
+    /// Why the session is over at `now`, or `None` while it is alive. `today` is `None` where only
+    /// what is stored counts (a status read, a token's check); at an activity today's settings bite too.
     pub fn over(
         &self,
         today: Option<&Limits>,
         user: UserStanding,
         now: Timestamp,
     ) -> Option<EndReason> {
-        todo!("{today:?} {user:?} {now:?}")
+        self.verdict(today, user, now).map(|verdict| verdict.reason)
+    }
+
+    /// As [`Session::over`], with the rule that won: an act first, then the user's standing, then of
+    /// the limits the one that was reached first.
+    pub fn verdict(
+        &self,
+        today: Option<&Limits>,
+        user: UserStanding,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        if let Some(end) = &self.end {
+            return Some(Verdict {
+                reason: end.reason,
+                rule: Rule::Ended,
+                since: end.at,
+            });
+        }
+        if !user.exists || user.blocked {
+            let reason = EndReason::AccountDisabled;
+            return Some(Verdict {
+                reason,
+                rule: Rule::User,
+                since: user.valid_after.max(self.created_at),
+            });
+        }
+        if self.authenticated_at < user.valid_after {
+            let reason = EndReason::CredentialChange;
+            return Some(Verdict {
+                reason,
+                rule: Rule::ValidAfter,
+                since: user.valid_after,
+            });
+        }
+        let (since, reason, rule) = self.first_deadline(today);
+        (now >= since).then_some(Verdict {
+            reason,
+            rule,
+            since,
+        })
+    }
+
+    /// The earliest limit that reaches this session. Of equal ones the absolute wins, since no
+    /// activity could have helped.
+    fn first_deadline(&self, today: Option<&Limits>) -> (Timestamp, EndReason, Rule) {
+        let stored = [
+            (
+                self.absolute_deadline,
+                EndReason::Absolute,
+                Rule::StoredAbsolute,
+            ),
+            (self.idle_deadline, EndReason::Idle, Rule::StoredIdle),
+        ];
+        let settings = today.map(|today| {
+            [
+                (
+                    self.limits_since.plus(today.absolute_lifetime),
+                    EndReason::Absolute,
+                    Rule::SettingAbsolute,
+                ),
+                (
+                    self.last_active_at.plus(today.idle_timeout),
+                    EndReason::Idle,
+                    Rule::SettingIdle,
+                ),
+            ]
+        });
+        let mut first = stored[0];
+        for limit in stored.into_iter().chain(settings.into_iter().flatten()) {
+            if limit.0 < first.0 {
+                first = limit;
+            }
+        }
+        first
     }
 
     /// Records an activity: `idle_deadline = now + min(copied, today's)`, never past the
@@ -170,11 +302,29 @@ impl Session {
         user: UserStanding,
         now: Timestamp,
     ) -> Result<Self, EndReason> {
-        todo!("{today:?} {user:?} {now:?}")
+        if let Some(reason) = self.over(Some(today), user, now) {
+            return Err(reason);
+        }
+        let limits = Limits {
+            idle_timeout: self.limits.idle_timeout.min(today.idle_timeout),
+            absolute_lifetime: self.limits.absolute_lifetime.min(today.absolute_lifetime),
+        };
+        let absolute_deadline = self
+            .absolute_deadline
+            .min(self.limits_since.plus(limits.absolute_lifetime));
+        // A clock that went backwards must not shorten what was promised: the last activity stays.
+        let active = now.max(self.last_active_at);
+        Ok(Self {
+            last_active_at: active,
+            limits,
+            idle_deadline: active.plus(limits.idle_timeout).min(absolute_deadline),
+            absolute_deadline,
+            ..self.clone()
+        })
     }
 
     /// The same user proved themselves again: keeps `sid` and participants, renews the
-    /// secret, moves `auth_time`, copies limits and deadlines anew (design 1.2).
+    /// secret, moves `auth_time`, copies limits and deadlines anew.
     ///
     /// # Errors
     /// The session is over (a new one must be started).
@@ -184,12 +334,30 @@ impl Session {
         user: UserStanding,
         now: Timestamp,
     ) -> Result<Self, EndReason> {
-        todo!("{login:?} {user:?} {now:?}")
+        if let Some(reason) = self.over(None, user, now) {
+            return Err(reason);
+        }
+        let fresh = Self::start(self.sid, login, now);
+        // `auth_time` has a resolution of a second and must be strictly later than before
+        // (OpenID Connect Core 3.1.2.1, prompt=login).
+        let next_second = Timestamp::from_seconds(self.authenticated_at.seconds() + 1);
+        let device = Device {
+            initial_ip: self.device.initial_ip.clone(),
+            initial_user_agent: self.device.initial_user_agent.clone(),
+            ..fresh.device
+        };
+        Ok(Self {
+            created_at: self.created_at,
+            authenticated_at: now.max(next_second),
+            device,
+            ..fresh
+        })
     }
 
-    /// The earlier of both deadlines, and the rule behind it.
+    /// The earlier of both stored deadlines, and the rule behind it.
     pub fn expires_at(&self) -> (Timestamp, EndReason) {
-        todo!()
+        let (at, reason, _) = self.first_deadline(None);
+        (at, reason)
     }
 
     #[must_use]
@@ -200,13 +368,25 @@ impl Session {
         }
     }
 
-    /// `amr` values (RFC 8176) of the factors, without repeats.
-    pub fn amr(&self) -> Vec<String> {
-        todo!()
+    /// Whether this session signs somebody in: a pending or partial authentication does not.
+    pub fn is_authenticated(&self) -> bool {
+        self.state == AuthState::Full
     }
 
-    /// The authentication context class reached.
+    /// `amr` values (RFC 8176) of the factors, without repeats.
+    pub fn amr(&self) -> Vec<String> {
+        let mut values: Vec<String> = Vec::new();
+        for factor in &self.factors {
+            if !values.contains(&factor.name) {
+                values.push(factor.name.clone());
+            }
+        }
+        values
+    }
+
+    /// The authentication context class reached: `None` for a single factor, which no class names.
     pub fn acr(&self) -> Option<String> {
-        todo!()
+        let multiple = self.amr().iter().any(|name| name == "mfa");
+        multiple.then(|| "http://schemas.openid.net/pape/policies/2007/06/multi-factor".to_owned())
     }
 }

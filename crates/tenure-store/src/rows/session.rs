@@ -14,6 +14,7 @@ const COLUMNS: &str = "sid, user_id, secret_hash, created_at, authenticated_at, 
 /// What no query asks about.
 #[derive(Serialize, Deserialize)]
 struct Body {
+    limits_since: Timestamp,
     limits: Limits,
     persistent: bool,
     state: AuthState,
@@ -217,6 +218,7 @@ impl Tx<'_> {
 
 fn body(session: &Session) -> Result<String, StoreError> {
     to_json(&Body {
+        limits_since: session.limits_since,
         limits: session.limits,
         persistent: session.persistent,
         state: session.state,
@@ -235,6 +237,7 @@ fn read(row: &Row<'_>) -> Result<Session, StoreError> {
         created_at: row.instant(3)?,
         authenticated_at: row.instant(4)?,
         last_active_at: row.instant(5)?,
+        limits_since: body.limits_since,
         limits: body.limits,
         idle_deadline: row.instant(6)?,
         absolute_deadline: row.instant(7)?,
