@@ -249,3 +249,10 @@ impl DatabaseUrl {
         );
     }
 }
+
+/// `TENURE_KEY`, the master key as base64. The environment is read here and by the argument parser only.
+pub fn master_key_variable() -> Option<String> {
+    std::env::var("TENURE_KEY")
+        .ok()
+        .filter(|text| !text.is_empty())
+}

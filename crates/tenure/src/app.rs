@@ -1,0 +1,208 @@
+//! The one concrete application state.
+
+use crate::clock::Clock;
+use crate::config::{DatabaseUrl, ServerConfig};
+use crate::crypto::keys::KeyRing;
+use crate::crypto::mac::MacKey;
+use crate::crypto::master::Master;
+use crate::crypto::rollover;
+use crate::entropy::Entropy;
+use crate::metrics::Metrics;
+use crate::passwords::{Hasher, Passwords};
+use crate::settings::{Cache, Settings};
+use crate::tenant_log::Batcher;
+use anyhow::{Context, bail};
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use tenure_protocol::Timestamp;
+use tenure_store::{Options, Store, Tx};
+
+/// Everything a request needs. One for each process, shared behind an `Arc`.
+#[derive(Debug)]
+pub struct App {
+    pub config: ServerConfig,
+    /// The wire's `iss`.
+    pub issuer: String,
+    pub store: Store,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub master: Master,
+    pub settings: Cache,
+    pub passwords: Passwords,
+    pub metrics: Metrics,
+    pub log: Batcher,
+    pub macs: Macs,
+    ring: RwLock<Arc<KeyRing>>,
+    /// When the database was last asked for another configuration, by the process' own time.
+    checked_at: AtomicI64,
+}
+
+/// MAC keys for each purpose.
+#[derive(Debug)]
+pub struct Macs {
+    pub client_secret: MacKey,
+    pub csrf: MacKey,
+    pub throttle: MacKey,
+}
+
+impl Macs {
+    pub fn derive(master: &Master) -> Self {
+        Self {
+            client_secret: MacKey::derive(master, "client secret"),
+            csrf: MacKey::derive(master, "csrf"),
+            throttle: MacKey::derive(master, "throttle"),
+        }
+    }
+}
+
+/// The MAC under which a client's secret is stored; bound to its client.
+pub fn client_secret_mac(key: &MacKey, client_id: &str, secret: &str) -> [u8; 32] {
+    key.mac(&[client_id.as_bytes(), secret.as_bytes()])
+}
+
+/// How often at most the database is asked for another configuration (milliseconds of process time).
+const CHECK_INTERVAL_MS: i64 = 50;
+
+/// What differs between a server and a test.
+#[derive(Debug, Default)]
+pub struct Parts {
+    pub clock: Option<Clock>,
+    pub entropy: Entropy,
+    pub hasher: Hasher,
+    pub durable: bool,
+}
+
+impl App {
+    /// Opens the database and the keys. The returned work must be run until the app ends: it writes the tenant log.
+    ///
+    /// # Errors
+    /// In words for an operator, what keeps the server from starting.
+    pub fn open(
+        config: ServerConfig,
+        parts: Parts,
+    ) -> anyhow::Result<(Arc<Self>, impl Future<Output = ()> + Send)> {
+        let DatabaseUrl::Sqlite(path) = &config.database;
+        let store = open_store(path, parts.durable)?;
+        let master = open_master(&store, path, config.key_file.as_deref(), &parts.entropy)?;
+        let offset = store.read_blocking(clock_offset)?;
+        if offset != 0 && !config.manual_clock {
+            bail!(
+                "this database has travelled in time by {} s: it serves only with --manual-clock, \
+                 since its sessions and tokens are dated ahead",
+                offset / 1000
+            );
+        }
+        let clock = parts.clock.unwrap_or_else(|| Clock::system(offset));
+        let ring = open_ring(&store, &master, clock.now())?;
+        let settings = Cache::new(store.read_blocking(Settings::load)?);
+        let (log, drain) = Batcher::new(store.clone());
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
+        let app = Self {
+            issuer: config.base_url.issuer(),
+            passwords: Passwords::start(threads, parts.hasher)?,
+            macs: Macs::derive(&master),
+            ring: RwLock::new(Arc::new(ring)),
+            checked_at: AtomicI64::new(0),
+            metrics: Metrics::new(),
+            entropy: parts.entropy,
+            config,
+            store,
+            clock,
+            master,
+            settings,
+            log,
+        };
+        Ok((Arc::new(app), drain))
+    }
+
+    pub fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notices what another process changed. Cheap: most calls do nothing.
+    pub async fn notice_changes(&self) -> anyhow::Result<()> {
+        let ticks = process_millis();
+        let before = self.checked_at.load(Ordering::Relaxed);
+        if ticks - before < CHECK_INTERVAL_MS && before != 0 {
+            return Ok(());
+        }
+        self.checked_at.store(ticks, Ordering::Relaxed);
+        self.reload_if_changed().await
+    }
+
+    /// Reads settings and keys again if their version changed.
+    pub async fn reload_if_changed(&self) -> anyhow::Result<()> {
+        if self.settings.refresh(&self.store).await? {
+            let rows = self.store.read(|tx| tx.keys()).await?;
+            let ring = KeyRing::open(&rows, &self.master)?;
+            *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since the process began: for intervals that have nothing to do with the clock of sessions.
+fn process_millis() -> i64 {
+    use std::sync::OnceLock;
+    static START: OnceLock<std::time::Instant> = OnceLock::new();
+    let start = START.get_or_init(std::time::Instant::now);
+    i64::try_from(start.elapsed().as_millis())
+        .unwrap_or(i64::MAX)
+        .saturating_add(1)
+}
+
+pub fn open_store(path: &Path, durable: bool) -> anyhow::Result<Store> {
+    let options = Options::new(path);
+    let options = if durable {
+        options
+    } else {
+        options.not_durable()
+    };
+    Store::open(&options).map_err(anyhow::Error::from)
+}
+
+/// Finds the master key and compares its fingerprint with the database's. A fresh database gets a
+/// fresh key; one that has keys never does.
+pub fn open_master(
+    store: &Store,
+    database: &Path,
+    key_file: Option<&Path>,
+    entropy: &Entropy,
+) -> anyhow::Result<Master> {
+    let known = store.read_blocking(|tx| tx.meta("master_fingerprint"))?;
+    let from_environment = crate::config::master_key_variable();
+    let master = match (from_environment, key_file) {
+        (Some(text), _) => Master::from_text(&text)?,
+        (None, Some(file)) => Master::from_file(file, known.is_none(), entropy)?,
+        (None, None) => {
+            Master::from_file(&Master::file_beside(database), known.is_none(), entropy)?
+        }
+    };
+    let fingerprint = master.fingerprint();
+    match known {
+        Some(known) if known == fingerprint => {}
+        Some(_) => bail!(
+            "the master key is not the one that the keys in this database are sealed under: \
+             put back the right key file or TENURE_KEY"
+        ),
+        None => store.write_blocking(move |tx| tx.set_meta("master_fingerprint", &fingerprint))?,
+    }
+    Ok(master)
+}
+
+fn open_ring(store: &Store, master: &Master, now: Timestamp) -> anyhow::Result<KeyRing> {
+    let rows = store.read_blocking(|tx| tx.keys())?;
+    let made = rollover::missing(&rows, master, now)?;
+    if !made.is_empty() {
+        store.write_blocking(move |tx| made.iter().try_for_each(|key| tx.put_key(key)))?;
+    }
+    KeyRing::open(&store.read_blocking(|tx| tx.keys())?, master).context("opening the signing keys")
+}
+
+fn clock_offset(tx: &Tx<'_>) -> Result<i64, tenure_store::StoreError> {
+    Ok(tx
+        .meta("clock_offset_ms")?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
+}

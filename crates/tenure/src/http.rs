@@ -1,0 +1,261 @@
+//! Between HTTP and the protocol: who calls, which cookies came, how a body reads.
+
+use crate::app::App;
+use crate::forwarded;
+use axum::extract::{FromRequestParts, Request};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tenure_protocol::params::Params;
+use tenure_protocol::refresh::Origin;
+use tenure_protocol::session::Device;
+use tenure_protocol::{RefusalReason, Sid, Timestamp};
+
+/// The largest body that any endpoint reads.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The peer of the connection, put into the request by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Who makes the request.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    pub address: String,
+    pub user_agent: String,
+}
+
+impl Caller {
+    pub fn origin(&self) -> Origin {
+        Origin {
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+        }
+    }
+
+    pub fn device(&self) -> Device {
+        Device {
+            initial_ip: self.address.clone(),
+            initial_user_agent: self.user_agent.clone(),
+            last_ip: self.address.clone(),
+            last_user_agent: self.user_agent.clone(),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let peer = parts
+            .extensions
+            .get::<Peer>()
+            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |p| p.0.ip());
+        let address = forwarded::client_address(peer, &parts.headers, &app.config.trusted_proxies);
+        Ok(Self {
+            address: address.to_string(),
+            user_agent: bounded_header(&parts.headers, &header::USER_AGENT),
+        })
+    }
+}
+
+/// A header for the record, cut to what a record may hold.
+fn bounded_header(headers: &HeaderMap, name: &header::HeaderName) -> String {
+    let text = headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    text.chars().take(256).collect()
+}
+
+/// The value of a cookie.
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(n, _)| *n == name)
+        .map(|(_, value)| value)
+}
+
+/// Reads a form or a JSON body of flat strings, as the token endpoint and its siblings accept.
+///
+/// # Errors
+/// Another media type, or a body that does not parse.
+pub fn body_params(headers: &HeaderMap, body: &[u8]) -> Result<Params, RefusalReason> {
+    let media = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        || (media.is_empty() && body.is_empty())
+    {
+        return Params::parse(body);
+    }
+    if !media.eq_ignore_ascii_case("application/json") {
+        return Err(RefusalReason::WrongMediaType);
+    }
+    let serde_json::Value::Object(map) =
+        serde_json::from_slice(body).map_err(|_| RefusalReason::MalformedRequest)?
+    else {
+        return Err(RefusalReason::MalformedRequest);
+    };
+    let pairs = map.into_iter().filter_map(|(name, value)| match value {
+        serde_json::Value::String(text) => Some((name, text)),
+        serde_json::Value::Number(number) => Some((name, number.to_string())),
+        serde_json::Value::Bool(flag) => Some((name, flag.to_string())),
+        _ => None,
+    });
+    Ok(Params::from_pairs(pairs.collect()))
+}
+
+/// The session cookie: the public `sid` and a secret of which only the hash is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionCookie {
+    pub sid: Sid,
+    pub secret: [u8; 32],
+}
+
+impl SessionCookie {
+    pub fn hash(&self) -> [u8; 32] {
+        crate::crypto::mac::sha256(&self.secret)
+    }
+
+    fn text(&self) -> String {
+        format!("{}.{}", self.sid, b64(&self.secret))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        use base64::Engine as _;
+        let (sid, secret) = text.split_once('.')?;
+        let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(secret)
+            .ok()?;
+        Some(Self {
+            sid: sid.parse().ok()?,
+            secret: secret.try_into().ok()?,
+        })
+    }
+}
+
+fn b64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl App {
+    /// `__Host-` pins a cookie to this host (lesson CVE-2024-28197). On loopback http cookies ignore
+    /// ports, so the name carries it.
+    fn cookie_name(&self, suffix: &str) -> String {
+        if self.config.base_url.is_https() {
+            format!("__Host-tenure{suffix}")
+        } else {
+            format!("tenure{suffix}_{}", self.config.base_url.port())
+        }
+    }
+
+    pub fn session_cookie(&self, headers: &HeaderMap) -> Option<SessionCookie> {
+        cookie(headers, &self.cookie_name("")).and_then(SessionCookie::parse)
+    }
+
+    /// `Expires` is the absolute deadline, never the idle one; without it the cookie goes with the browser.
+    pub fn set_session_cookie(
+        &self,
+        cookie: &SessionCookie,
+        expires: Option<Timestamp>,
+    ) -> HeaderValue {
+        let expires = expires
+            .map(|at| format!("; Expires={}", http_date(at)))
+            .unwrap_or_default();
+        let attributes = self.cookie_attributes("None");
+        header_value(format!(
+            "{}={}{expires}{attributes}",
+            self.cookie_name(""),
+            cookie.text()
+        ))
+    }
+
+    pub fn clear_session_cookie(&self) -> HeaderValue {
+        let attributes = self.cookie_attributes("None");
+        header_value(format!("{}=; Max-Age=0{attributes}", self.cookie_name("")))
+    }
+
+    /// The cookie that binds login and logout forms to this browser.
+    pub fn form_cookie(&self, headers: &HeaderMap) -> Option<String> {
+        cookie(headers, &self.cookie_name("-form"))
+            .filter(|v| v.len() == 43)
+            .map(str::to_owned)
+    }
+
+    pub fn set_form_cookie(&self, value: &str) -> HeaderValue {
+        let attributes = self.cookie_attributes("Lax");
+        header_value(format!("{}={value}{attributes}", self.cookie_name("-form")))
+    }
+
+    fn cookie_attributes(&self, same_site: &str) -> String {
+        if self.config.base_url.is_https() {
+            format!("; Path=/; HttpOnly; Secure; SameSite={same_site}")
+        } else {
+            // Browsers refuse SameSite=None without Secure; on loopback all ports are one site anyway.
+            "; Path=/; HttpOnly; SameSite=Lax".to_owned()
+        }
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
+pub fn http_date(at: Timestamp) -> String {
+    let seconds = u64::try_from(at.seconds()).unwrap_or(0);
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+}
+
+/// RFC 3339, as the Management API writes instants.
+pub fn iso_date(at: Timestamp) -> String {
+    let millis = u64::try_from(at.millis()).unwrap_or(0);
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// A header whose text is made of characters we chose or checked.
+pub fn header_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The `Origin` header, unless it is `null`.
+pub fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::ORIGIN)
+        .and_then(|value| value.to_str().ok())
+        .filter(|origin| *origin != "null")
+}
+
+/// Whether a request is a top-level navigation, as far as the browser tells
+/// (`Sec-Fetch-Dest: document`, or an old browser that says nothing).
+pub fn is_navigation(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-dest")
+        .is_none_or(|dest| dest == "document")
+}
+
+/// The body of a request, up to [`BODY_LIMIT`].
+///
+/// # Errors
+/// 413 when it is larger.
+pub async fn read_body(
+    request: Request,
+) -> Result<(Parts, bytes::Bytes), axum::response::Response> {
+    use axum::response::IntoResponse as _;
+    let (parts, body) = request.into_parts();
+    match axum::body::to_bytes(body, BODY_LIMIT).await {
+        Ok(bytes) => Ok((parts, bytes)),
+        Err(_) => Err((
+            http::StatusCode::PAYLOAD_TOO_LARGE,
+            "the request body is too large\n",
+        )
+            .into_response()),
+    }
+}

@@ -1,0 +1,147 @@
+//! The one validator of access tokens for Tenure's own endpoints (lesson CVE-2024-49755): signature,
+//! issuer, kind, expiry, and whether the thing that the token hangs on still lives.
+
+use super::issue::userinfo_audience;
+use crate::app::App;
+use crate::crypto::jwt::TokenKind;
+use crate::crypto::keys::is_current;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use tenure_protocol::session::Session;
+use tenure_protocol::{FamilyId, Sid, Timestamp};
+use tenure_store::{StoreError, Tx, UserRow};
+
+/// A token's claims, and what was found for it.
+#[derive(Debug)]
+pub struct Valid {
+    pub claims: Map<String, Value>,
+    /// `None` for a machine's token.
+    pub user: Option<(UserRow, Session)>,
+}
+
+impl Valid {
+    pub fn text(&self, name: &str) -> &str {
+        self.claims
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// `client_id`, or `azp` in Auth0's dialect.
+    pub fn client_id(&self) -> &str {
+        match self.text("client_id") {
+            "" => self.text("azp"),
+            id => id,
+        }
+    }
+
+    pub fn has_audience(&self, audience: &str) -> bool {
+        match self.claims.get("aud") {
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(many)) => many.iter().any(|aud| aud == audience),
+            _ => false,
+        }
+    }
+}
+
+/// Checks a token. `None`: it is not one of ours, has expired, was revoked, or what it hung on has ended.
+pub async fn check(
+    app: &Arc<App>,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<Valid>, StoreError> {
+    let Some(claims) = app.ring().verify(token, TokenKind::Access, &app.issuer) else {
+        return Ok(None);
+    };
+    if !is_current(&claims, now) {
+        return Ok(None);
+    }
+    let fresh = claims.clone();
+    let user = app
+        .store
+        .read(move |tx| what_it_hangs_on(tx, &fresh, now))
+        .await?;
+    Ok(user.map(|user| Valid { claims, user }))
+}
+
+/// Checks a token that must be for the userinfo endpoint (ID tokens and machine tokens are not).
+pub async fn check_userinfo(
+    app: &Arc<App>,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<Valid>, StoreError> {
+    let audience = userinfo_audience(app);
+    let valid = check(app, token, now).await?;
+    Ok(valid.filter(|valid| valid.user.is_some() && valid.has_audience(&audience)))
+}
+
+/// `None`: nothing that is alive. `Some(None)`: a machine's token hangs on nothing.
+type Hangs = Option<Option<(UserRow, Session)>>;
+
+fn what_it_hangs_on(
+    tx: &Tx<'_>,
+    claims: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Hangs, StoreError> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let jti = text("jti").unwrap_or_default();
+    let Some(sid) = text("sid") else {
+        let revoked = tx.token_is_revoked(None, jti)?;
+        return Ok((!revoked).then_some(None));
+    };
+    let Ok(sid) = sid.parse::<Sid>() else {
+        return Ok(None);
+    };
+    let Some(session) = tx.session(&sid)? else {
+        return Ok(None);
+    };
+    // The token's user and the session's must be one (lesson CVE-2022-3916).
+    if text("sub") != Some(session.user_id.as_str()) || tx.token_is_revoked(Some(&sid), jti)? {
+        return Ok(None);
+    }
+    let Some(user) = tx.user(&session.user_id)? else {
+        return Ok(None);
+    };
+    let issued_at = Timestamp::from_seconds(claims.get("iat").and_then(Value::as_i64).unwrap_or(0));
+    let stale = issued_at.plus(1) <= user.user.valid_after;
+    if user.user.blocked || stale {
+        return Ok(None);
+    }
+    let alive = match text("fid") {
+        Some(fid) => family_lives(tx, &sid, fid, now)?,
+        None => session_lives(tx, &session, now)?,
+    };
+    Ok(alive.then_some(Some((user, session))))
+}
+
+fn family_lives(tx: &Tx<'_>, sid: &Sid, fid: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let Ok(family_id) = fid.parse::<FamilyId>() else {
+        return Ok(false);
+    };
+    // An idle family can no longer be refreshed, but its last access token runs to its own end.
+    let family = tx.family(sid, &family_id)?;
+    Ok(family.is_some_and(|f| f.end.is_none() && f.absolute_deadline.is_none_or(|at| now < at)))
+}
+
+fn session_lives(tx: &Tx<'_>, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+    let standing = tx.user_standing(&session.user_id)?;
+    // Judged by what is stored: asking about a token is no activity.
+    Ok(session.over(None, standing, now).is_none())
+}
+
+/// The token of a request: the header, or the body of a form (RFC 6750 sections 2.1, 2.2); never the query.
+pub fn bearer(
+    headers: &http::HeaderMap,
+    form: Option<&tenure_protocol::params::Params>,
+) -> Option<String> {
+    let header = headers
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    if let Some((scheme, token)) = header.and_then(|value| value.split_once(' ')) {
+        return scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.trim().to_owned());
+    }
+    form.and_then(|form| form.first("access_token"))
+        .map(str::to_owned)
+}

@@ -1,0 +1,87 @@
+//! The authorization response, by response mode: query, fragment, form post, web message
+//! (OAuth 2.0 Multiple Response Types, Form Post Response Mode 1.0, contract 1.1.3).
+
+use crate::app::App;
+use crate::pages;
+use crate::settings::Settings;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use tenure_protocol::OAuthError;
+use tenure_protocol::authorize::ResponseMode;
+use tenure_protocol::redirect::VerifiedRedirect;
+
+/// Where and how the answer goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub redirect: VerifiedRedirect,
+    pub mode: ResponseMode,
+    pub state: Option<String>,
+}
+
+/// Parameters of the answer besides `state` and `iss`.
+pub type Answer = Vec<(&'static str, String)>;
+
+pub fn success(app: &App, settings: &Settings, target: &Target, answer: Answer) -> Response {
+    send(app, settings, target, answer)
+}
+
+pub fn error(app: &App, settings: &Settings, target: &Target, error: OAuthError) -> Response {
+    let answer = vec![
+        ("error", error.code.to_owned()),
+        ("error_description", error.description.to_owned()),
+    ];
+    send(app, settings, target, answer)
+}
+
+fn send(app: &App, settings: &Settings, target: &Target, mut answer: Answer) -> Response {
+    if let Some(state) = &target.state {
+        answer.push(("state", state.clone()));
+    }
+    // RFC 9207: in every response, errors included.
+    if settings
+        .tenant
+        .authorization_response_iss_parameter_supported
+    {
+        answer.push(("iss", app.issuer.clone()));
+    }
+    let mut response = match target.mode {
+        ResponseMode::Query => redirect(with_query(target.redirect.uri(), &answer)),
+        ResponseMode::Fragment => {
+            redirect(format!("{}#{}", target.redirect.uri(), encode(&answer)))
+        }
+        ResponseMode::FormPost => pages::form_post(app, target.redirect.uri(), &answer),
+        ResponseMode::WebMessage => pages::web_message(app, &target.redirect.origin(), &answer),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    response
+}
+
+/// 302; the router makes it 303 after a POST, so that no browser posts a password on to the
+/// application (RFC 9700 section 4.12).
+pub fn redirect(location: String) -> Response {
+    match HeaderValue::try_from(location) {
+        Ok(location) => (StatusCode::FOUND, [(header::LOCATION, location)]).into_response(),
+        Err(error) => crate::respond::broken(&error.into()),
+    }
+}
+
+fn encode(answer: &Answer) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(answer)
+        .finish()
+}
+
+/// The redirect URI may have a query of its own, which stays (RFC 6749 section 3.1.2).
+fn with_query(uri: &str, answer: &Answer) -> String {
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{separator}{}", encode(answer))
+}

@@ -1,0 +1,119 @@
+//! Claims about the user, by scope and by the `claims` parameter (OpenID Connect Core 5.4, 5.5).
+
+use serde_json::{Map, Value};
+use tenure_protocol::model::User;
+
+/// Claims of the protocol that no configuration may replace.
+const PROTOCOL: [&str; 25] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "nonce",
+    "auth_time",
+    "acr",
+    "amr",
+    "azp",
+    "at_hash",
+    "c_hash",
+    "sid",
+    "session_expiry",
+    "scope",
+    "client_id",
+    "permissions",
+    "cnf",
+    "act",
+    "typ",
+    "gty",
+    "events",
+    "fid",
+];
+
+/// Where the claims go: the member of the `claims` parameter that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    IdToken,
+    Userinfo,
+}
+
+/// The user's claims that a scope grants or the request names.
+pub fn of_user(
+    user: &User,
+    scope: &str,
+    requested: Option<&Value>,
+    place: Place,
+) -> Map<String, Value> {
+    let has = |name: &str| scope.split(' ').any(|s| s == name);
+    let mut claims = Map::new();
+    for (scope, names) in BY_SCOPE {
+        if has(scope) {
+            for name in names {
+                put(&mut claims, user, name);
+            }
+        }
+    }
+    let member = match place {
+        Place::IdToken => "id_token",
+        Place::Userinfo => "userinfo",
+    };
+    if let Some(Value::Object(asked)) = requested.and_then(|claims| claims.get(member)) {
+        for name in asked.keys() {
+            put(&mut claims, user, name);
+        }
+    }
+    claims
+}
+
+const BY_SCOPE: [(&str, &[&str]); 3] = [
+    (
+        "profile",
+        &[
+            "name",
+            "given_name",
+            "family_name",
+            "nickname",
+            "picture",
+            "updated_at",
+            "preferred_username",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+/// Claims that nobody stored are left out (Core 5.3.2); unknown names are ignored.
+fn put(claims: &mut Map<String, Value>, user: &User, name: &str) {
+    let text = |value: &Option<String>| value.clone().map(Value::from);
+    let value = match name {
+        "name" => text(&user.name),
+        "given_name" => text(&user.given_name),
+        "family_name" => text(&user.family_name),
+        "nickname" => text(&user.nickname),
+        "picture" => text(&user.picture),
+        "preferred_username" => text(&user.username),
+        "updated_at" => Some(user.updated_at.seconds().into()),
+        "email" => text(&user.email),
+        "email_verified" => user.email.as_ref().map(|_| user.email_verified.into()),
+        "phone_number" => text(&user.phone_number),
+        "phone_number_verified" => user
+            .phone_number
+            .as_ref()
+            .map(|_| user.phone_verified.into()),
+        _ => None,
+    };
+    if let Some(value) = value {
+        claims.insert(name.to_owned(), value);
+    }
+}
+
+/// Adds a static map of custom claims; the protocol's own cannot be replaced.
+pub fn add_custom(claims: &mut Map<String, Value>, custom: &Map<String, Value>) {
+    for (name, value) in custom {
+        if !PROTOCOL.contains(&name.as_str()) {
+            claims.insert(name.clone(), value.clone());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `/.well-known/openid-configuration`, `/.well-known/oauth-authorization-server` and the JWK set
+//! (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517).
+
+use crate::app::App;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub async fn configuration(State(app): State<Arc<App>>) -> Response {
+    cached(&document(&app), "public, max-age=60")
+}
+
+pub async fn jwks(State(app): State<Arc<App>>) -> Response {
+    // Short, so that a key that was published is seen well before it signs.
+    cached(app.ring().jwks(), "public, max-age=60")
+}
+
+fn cached(body: &Value, caching: &'static str) -> Response {
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        ),
+    ];
+    (headers, body.to_string()).into_response()
+}
+
+fn document(app: &App) -> Value {
+    let settings = app.settings.current();
+    let at = |path: &str| app.config.base_url.join(path);
+    let mut document = json!({
+        "issuer": app.issuer,
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/oauth/token"),
+        "userinfo_endpoint": at("/userinfo"),
+        "jwks_uri": at("/.well-known/jwks.json"),
+        "revocation_endpoint": at("/oauth/revoke"),
+        "introspection_endpoint": at("/oauth/introspect"),
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "online_access"],
+        "response_types_supported": ["code", "id_token", "code id_token"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "implicit"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "code_challenge_methods_supported": ["S256"],
+        "claims_supported": [
+            "aud", "auth_time", "email", "email_verified", "exp", "family_name", "given_name", "iat",
+            "iss", "name", "nickname", "phone_number", "phone_number_verified", "picture",
+            "session_expiry", "sid", "sub", "updated_at"
+        ],
+        "claims_parameter_supported": true,
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "ui_locales_supported": crate::pages::text::LOCALES,
+        "request_parameter_supported": false,
+        // The default is true (OpenID Connect Discovery 1.0 section 3): it must be denied in words.
+        "request_uri_parameter_supported": false,
+        "authorization_response_iss_parameter_supported":
+            settings.tenant.authorization_response_iss_parameter_supported,
+        "end_session_endpoint": at("/oidc/logout"),
+    });
+    if settings.tenant.pushed_authorization_requests_supported
+        && let Some(map) = document.as_object_mut()
+    {
+        map.insert(
+            "pushed_authorization_request_endpoint".to_owned(),
+            at("/oauth/par").into(),
+        );
+    }
+    document
+}
+
+const AUTH_METHODS: [&str; 4] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "none",
+];

@@ -1,0 +1,375 @@
+//! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0) and `/v2/logout` (contract 3.6): two wires,
+//! one implementation.
+
+use super::answer;
+use super::sessions::{self, Found, Judge, end_session};
+use super::transaction::{FormGuard, form_is_ours};
+use crate::app::App;
+use crate::crypto::jwt::TokenKind;
+use crate::http::{self, Caller, SessionCookie};
+use crate::pages;
+use crate::settings::{Registered, Settings};
+use crate::tenant_log::{Entry, kind};
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tenure_protocol::logout::{self, Decision, Hint};
+use tenure_protocol::params::Params;
+use tenure_protocol::session::{End, EndReason};
+use tenure_protocol::{RefusalReason, redirect};
+use tenure_store::{StoreError, Tx};
+
+const CONTEXT: &str = "logout";
+
+/// Where a logout goes once it is done; travels sealed in the confirmation form.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Plan {
+    /// Checked against the allow-lists.
+    target: Option<String>,
+    state: Option<String>,
+    client_id: Option<String>,
+    ui_locales: Option<String>,
+}
+
+/// `GET` and `POST /oidc/logout`.
+pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
+    let (parts, body) = match http::read_body(request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    if !http::is_navigation(&parts.headers) {
+        return not_a_navigation();
+    }
+    let text = match parts.method {
+        Method::POST => body.as_ref(),
+        _ => parts.uri.query().unwrap_or_default().as_bytes(),
+    };
+    let params = match Params::parse(text) {
+        Ok(params) => params,
+        Err(reason) => return pages::error(&app, &parts.headers, reason, None),
+    };
+    if params.has("confirm") && parts.method == Method::POST {
+        return confirmed(app, caller, &parts.headers, &params).await;
+    }
+    let settings = app.settings.current();
+    let (plan, hint) = match read_request(&app, &settings, &params) {
+        Ok(read) => read,
+        Err((reason, client)) => {
+            log_failure(
+                &app,
+                &caller,
+                client.as_deref(),
+                "the request is not consistent or its target is not allowed",
+            );
+            return pages::logout_refused(&app, &parts.headers, reason, client.as_deref());
+        }
+    };
+    let ask = settings.tenant.sessions.oidc_logout_prompt_enabled;
+    let logout_hint = params.first("logout_hint").map(str::to_owned);
+    let proof = Proof {
+        hint,
+        logout_hint,
+        ask,
+    };
+    run(app, caller, &parts.headers, plan, Some(proof)).await
+}
+
+/// `GET /v2/logout`: never asks.
+pub async fn v2(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if !http::is_navigation(&parts.headers) {
+        return not_a_navigation();
+    }
+    let params = match Params::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+        Ok(params) => params,
+        Err(reason) => return pages::error(&app, &parts.headers, reason, None),
+    };
+    let settings = app.settings.current();
+    let client = params
+        .first("client_id")
+        .and_then(|id| settings.client(id))
+        .cloned();
+    if params.first("client_id").is_some() && client.is_none() {
+        return pages::logout_refused(&app, &parts.headers, RefusalReason::ClientUnknown, None);
+    }
+    let allowed = match &client {
+        Some(client) => &client.client.allowed_logout_urls,
+        None => &settings.tenant.allowed_logout_urls,
+    };
+    let target = match params.first("returnTo") {
+        Some(url) if redirect::return_to_matches(allowed, url) => Some(url.to_owned()),
+        Some(_) => {
+            // Nothing is ended by a link that somebody else may have made; the page offers to sign out anyway.
+            log_failure(
+                &app,
+                &caller,
+                client.as_deref(),
+                "returnTo is not in allowed_logout_urls",
+            );
+            let reason = RefusalReason::RedirectUriNotRegistered;
+            return pages::logout_refused(&app, &parts.headers, reason, client.as_deref());
+        }
+        None => first_target(client.as_deref()),
+    };
+    let client_id = client.map(|client| client.client.client_id.clone());
+    let plan = Plan {
+        target,
+        client_id,
+        ..Plan::default()
+    };
+    run(app, caller, &parts.headers, plan, None).await
+}
+
+/// Without a target: the first of the client's list, if there is a client.
+fn first_target(client: Option<&Registered>) -> Option<String> {
+    client?
+        .client
+        .allowed_logout_urls
+        .first()
+        .filter(|url| !url.contains('*'))
+        .cloned()
+}
+
+type Unfit = (RefusalReason, Option<Arc<Registered>>);
+
+/// Reads and checks a request at `/oidc/logout`.
+fn read_request(
+    app: &App,
+    settings: &Settings,
+    params: &Params,
+) -> Result<(Plan, Option<Hint>), Unfit> {
+    let hint = match params
+        .get("id_token_hint")
+        .map_err(|reason| (reason, None))?
+    {
+        None => None,
+        Some(token) => {
+            Some(read_hint(app, token).ok_or((RefusalReason::IdTokenHintInvalid, None))?)
+        }
+    };
+    let client_id = params.get("client_id").map_err(|reason| (reason, None))?;
+    let by_hint = hint
+        .as_ref()
+        .and_then(|hint| hint.audience.first())
+        .map(String::as_str);
+    let client = match client_id.or(by_hint) {
+        Some(id) => Some(
+            settings
+                .client(id)
+                .cloned()
+                .ok_or((RefusalReason::ClientUnknown, None))?,
+        ),
+        None => None,
+    };
+    let unfit = |reason| (reason, client.clone());
+    let logout_hint = params.get("logout_hint").map_err(unfit)?;
+    if hint
+        .as_ref()
+        .is_some_and(|hint| !logout::is_consistent(hint, client_id, logout_hint))
+    {
+        return Err(unfit(RefusalReason::IdTokenHintInvalid));
+    }
+    let allowed = match &client {
+        Some(client) => &client.client.allowed_logout_urls,
+        None => &settings.tenant.allowed_logout_urls,
+    };
+    let target = match params.get("post_logout_redirect_uri").map_err(unfit)? {
+        Some(url) if redirect::post_logout_matches(allowed, url) => Some(url.to_owned()),
+        Some(_) => return Err(unfit(RefusalReason::RedirectUriNotRegistered)),
+        None => first_target(client.as_deref()),
+    };
+    let plan = Plan {
+        target,
+        state: params.get("state").map_err(unfit)?.map(str::to_owned),
+        client_id: client
+            .as_ref()
+            .map(|client| client.client.client_id.clone()),
+        ui_locales: params.first("ui_locales").map(str::to_owned),
+    };
+    Ok((plan, hint))
+}
+
+/// An ID token of ours, even expired.
+fn read_hint(app: &App, token: &str) -> Option<Hint> {
+    let claims = app.ring().verify(token, TokenKind::Id, &app.issuer)?;
+    let text = |name: &str| claims.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+    let audience = match claims.get("aud")? {
+        serde_json::Value::String(one) => vec![one.clone()],
+        serde_json::Value::Array(many) => many
+            .iter()
+            .filter_map(|aud| aud.as_str())
+            .map(str::to_owned)
+            .collect(),
+        _ => return None,
+    };
+    Some(Hint {
+        subject: text("sub")?,
+        sid: text("sid"),
+        audience,
+    })
+}
+
+struct Proof {
+    hint: Option<Hint>,
+    logout_hint: Option<String>,
+    ask: bool,
+}
+
+/// Decides and ends, in one transaction. Without a `proof` to judge the wire never asks.
+async fn run(
+    app: Arc<App>,
+    caller: Caller,
+    headers: &HeaderMap,
+    plan: Plan,
+    proof: Option<Proof>,
+) -> Response {
+    let cookie = app.session_cookie(headers);
+    let request = EndRequest {
+        app: app.clone(),
+        cookie,
+        caller,
+        client_id: plan.client_id.clone(),
+    };
+    let outcome = match cookie {
+        None => Ok(Decision::NothingToEnd),
+        Some(_) => {
+            app.store
+                .write(move |tx| end_in(tx, &request, proof.as_ref()))
+                .await
+        }
+    };
+    match outcome {
+        Ok(Decision::Ask) => ask(&app, headers, &plan),
+        Ok(Decision::End) => {
+            app.metrics.session_ended(EndReason::UserLogout.name());
+            done(&app, headers, &plan)
+        }
+        Ok(Decision::NothingToEnd) => done(&app, headers, &plan),
+        Err(error) => pages::broken(&app, headers, &error.into()),
+    }
+}
+
+struct EndRequest {
+    app: Arc<App>,
+    cookie: Option<SessionCookie>,
+    caller: Caller,
+    client_id: Option<String>,
+}
+
+fn end_in(
+    tx: &Tx<'_>,
+    request: &EndRequest,
+    proof: Option<&Proof>,
+) -> Result<Decision, StoreError> {
+    let app = &request.app;
+    let settings = app.settings.current();
+    let now = app.clock.now();
+    let judge = Judge {
+        settings: &settings,
+        caps: &app.config.caps,
+        entropy: &app.entropy,
+        now,
+    };
+    let found = sessions::find(tx, request.cookie.as_ref(), judge)?;
+    let decision = match (found.alive(), proof) {
+        (None, _) => Decision::NothingToEnd,
+        (Some(_), None) => Decision::End,
+        (session, Some(proof)) => logout::decide(
+            session,
+            proof.hint.as_ref(),
+            proof.logout_hint.as_deref(),
+            proof.ask,
+        ),
+    };
+    if let (Decision::End, Found::Alive(session, _)) = (decision, &found) {
+        let end = End {
+            at: now,
+            reason: EndReason::UserLogout,
+            by: request.client_id.clone().unwrap_or_default(),
+            from: request.caller.address.clone(),
+        };
+        end_session(tx, session, end, judge, "logout")?;
+    }
+    Ok(decision)
+}
+
+fn ask(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
+    let guard = FormGuard::for_page(app, headers);
+    let sealed = app.master.seal_text(
+        CONTEXT,
+        &serde_json::to_vec(plan).unwrap_or_default(),
+        &app.entropy,
+    );
+    pages::confirm_logout(app, headers, &guard, &sealed, plan.ui_locales.as_deref())
+}
+
+/// The person answered: `action=logout` or `stay`.
+async fn confirmed(app: Arc<App>, caller: Caller, headers: &HeaderMap, form: &Params) -> Response {
+    let plan = form
+        .first("confirm")
+        .and_then(|sealed| app.master.open_text(CONTEXT, sealed))
+        .and_then(|text| serde_json::from_slice::<Plan>(&text).ok());
+    let Some(plan) = plan else {
+        return pages::error(&app, headers, RefusalReason::MalformedRequest, None);
+    };
+    if !form_is_ours(&app, headers, form) {
+        return ask(&app, headers, &plan);
+    }
+    match form.first("action") {
+        Some("logout") => run(app, caller, headers, plan, None).await,
+        _ => pages::still_signed_in(&app, headers, plan.ui_locales.as_deref()),
+    }
+}
+
+/// The "Sign out anyway" of a refused request: ends the session and stays here.
+pub async fn anyway(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
+    let (parts, body) = match http::read_body(request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    let form = Params::parse(&body).unwrap_or_default();
+    if !form_is_ours(&app, &parts.headers, &form) {
+        return pages::logout_refused(&app, &parts.headers, RefusalReason::MalformedRequest, None);
+    }
+    run(app, caller, &parts.headers, Plan::default(), None).await
+}
+
+/// The session is over: the cookie goes, and the person goes where the application wanted.
+fn done(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
+    let mut response = match &plan.target {
+        Some(target) => answer::redirect(with_state(target, plan.state.as_deref())),
+        None => pages::signed_out(app, headers, plan.ui_locales.as_deref()),
+    };
+    let headers = response.headers_mut();
+    headers.append(header::SET_COOKIE, app.clear_session_cookie());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn with_state(target: &str, state: Option<&str>) -> String {
+    let Some(state) = state else {
+        return target.to_owned();
+    };
+    let Ok(mut url) = url::Url::parse(target) else {
+        return target.to_owned();
+    };
+    url.query_pairs_mut().append_pair("state", state);
+    url.into()
+}
+
+/// An image or a frame must not sign anybody out (lesson CVE-2020-10734).
+fn not_a_navigation() -> Response {
+    let text =
+        "a logout is a top-level navigation; this request was made by a page in the background\n";
+    (StatusCode::BAD_REQUEST, text).into_response()
+}
+
+fn log_failure(app: &App, caller: &Caller, client: Option<&Registered>, why: &str) {
+    let mut entry = Entry::new(kind::LOGOUT_FAILED).from(&caller.address, &caller.user_agent);
+    if let Some(client) = client {
+        entry = entry.client(&client.client.client_id);
+    }
+    app.log.success(&entry.describe(why), app.clock.now());
+}

@@ -1,0 +1,19 @@
+//! The protocol's endpoints, a file each.
+
+pub mod access;
+pub mod answer;
+pub mod authorize;
+pub mod claims;
+pub mod consent;
+pub mod cors;
+pub mod discovery;
+pub mod introspect;
+pub mod issue;
+pub mod login;
+pub mod logout;
+pub mod par;
+pub mod revoke;
+pub mod sessions;
+pub mod token;
+pub mod transaction;
+pub mod userinfo;

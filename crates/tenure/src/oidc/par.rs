@@ -1,0 +1,88 @@
+//! `/oauth/par` (RFC 9126): the request is pushed, and the browser carries only a reference to it.
+
+use super::token::client_auth;
+use crate::app::App;
+use crate::http::{self, Caller};
+use crate::respond::{self, Failure};
+use ::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde_json::json;
+use std::sync::Arc;
+use tenure_protocol::params::Params;
+use tenure_protocol::{RefusalReason, Timestamp, authorize, redirect};
+
+pub const KIND: &str = "par";
+const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
+/// Seconds. Long enough for the login that follows.
+const LIFETIME: i64 = 600;
+
+pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
+    let (parts, body) = match http::read_body(request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    match push(&app, &caller, &parts.headers, &body).await {
+        Ok(reference) => {
+            let body = json!({ "request_uri": reference, "expires_in": LIFETIME });
+            respond::json(StatusCode::CREATED, &body)
+        }
+        Err(Failure::Refused(reason)) => respond::oauth_error(reason.oauth_error(), None),
+        Err(Failure::Broken(error)) => respond::broken(&error),
+    }
+}
+
+async fn push(
+    app: &Arc<App>,
+    caller: &Caller,
+    headers: &::http::HeaderMap,
+    body: &[u8],
+) -> Result<String, Failure> {
+    let params = http::body_params(headers, body)?;
+    let client = client_auth::authenticate(app, caller, headers, &params).await?;
+    if params.has("request_uri") {
+        return Err(RefusalReason::RequestUriNotSupported.into());
+    }
+    redirect::verify(&client.client, params.get("redirect_uri")?)?;
+    authorize::parse(&params, &client.client)?;
+    let secret = ["client_secret", "client_assertion", "client_assertion_type"];
+    let kept = params
+        .iter()
+        .filter(|(name, _)| !secret.contains(name) && *name != "client_id");
+    let mut kept: Vec<_> = kept.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    kept.push(("client_id".to_owned(), client.client.client_id.clone()));
+    let query = Params::from_pairs(kept).to_query();
+    let reference = format!("{PREFIX}{}", app.entropy.token(24));
+    let (id, expires_at) = (reference.clone(), app.clock.now().plus(LIFETIME));
+    app.store
+        .write(move |tx| tx.put_once(KIND, &id, &query, expires_at))
+        .await?;
+    Ok(reference)
+}
+
+/// Replaces a `request_uri` by the parameters it stands for; the reference is used up when the answer is issued.
+///
+/// # Errors
+/// The reference is unknown, expired, another client's, or not one of ours.
+pub async fn resolve(
+    app: &App,
+    params: Params,
+    now: Timestamp,
+) -> Result<(Params, Option<String>), Failure> {
+    let Some(reference) = params.get("request_uri")?.map(str::to_owned) else {
+        return Ok((params, None));
+    };
+    if !reference.starts_with(PREFIX) {
+        return Err(RefusalReason::RequestUriNotSupported.into());
+    }
+    let id = reference.clone();
+    let found = app.store.read(move |tx| tx.peek_once(KIND, &id)).await?;
+    let Some((query, _)) = found.filter(|(_, expires_at)| now < *expires_at) else {
+        return Err(RefusalReason::RequestUriInvalid.into());
+    };
+    let pushed = Params::parse(query.as_bytes())?;
+    if params.get("client_id")? != pushed.get("client_id")? {
+        return Err(RefusalReason::ParNotBound.into());
+    }
+    Ok((pushed, Some(reference)))
+}

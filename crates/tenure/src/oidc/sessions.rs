@@ -1,0 +1,131 @@
+//! Sessions in a transaction: finding the one behind a cookie, and ending one with all that hangs on it.
+
+use crate::entropy::Entropy;
+use crate::http::SessionCookie;
+use crate::settings::Settings;
+use crate::tenant_log::{Entry, kind};
+use tenure_protocol::limits::Caps;
+use tenure_protocol::refresh::{Family, ends_with_session};
+use tenure_protocol::session::{End, EndReason, Session, UserStanding};
+use tenure_protocol::{Timestamp, session};
+use tenure_store::{StoreError, Tx};
+
+/// What a cookie led to.
+#[derive(Debug)]
+pub enum Found {
+    /// No cookie, or one that fits no session.
+    None,
+    Alive(Box<Session>, UserStanding),
+    /// It was there and is over, for this reason.
+    Over(EndReason),
+}
+
+impl Found {
+    pub fn alive(&self) -> Option<&Session> {
+        match self {
+            Self::Alive(session, _) => Some(session),
+            Self::None | Self::Over(_) => None,
+        }
+    }
+}
+
+/// What judging a session needs besides the transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    pub settings: &'a Settings,
+    pub caps: &'a Caps,
+    pub entropy: &'a Entropy,
+    pub now: Timestamp,
+}
+
+/// The session behind a cookie, judged with today's settings. One that turns out to be over is
+/// ended for good here, with its reason, by whoever notices first.
+pub fn find(
+    tx: &Tx<'_>,
+    cookie: Option<&SessionCookie>,
+    judge: Judge<'_>,
+) -> Result<Found, StoreError> {
+    let Some(cookie) = cookie else {
+        return Ok(Found::None);
+    };
+    let Some(session) = tx.session(&cookie.sid)? else {
+        return Ok(Found::None);
+    };
+    // The sid is public and never authenticates: the secret does.
+    if !crate::crypto::mac::equal(&session.secret_hash, &cookie.hash()) {
+        return Ok(Found::None);
+    }
+    let user = tx.user_standing(&session.user_id)?;
+    let today = judge.settings.limits(session.persistent, judge.caps);
+    match session.verdict(Some(&today), user, judge.now) {
+        None => Ok(Found::Alive(Box::new(session), user)),
+        Some(verdict) => {
+            expire(tx, &session, verdict, judge)?;
+            Ok(Found::Over(verdict.reason))
+        }
+    }
+}
+
+/// Stores an end that time or policy brought, if it is not stored yet.
+pub fn expire(
+    tx: &Tx<'_>,
+    session: &Session,
+    verdict: session::Verdict,
+    judge: Judge<'_>,
+) -> Result<(), StoreError> {
+    if session.end.is_some() {
+        return Ok(());
+    }
+    let by = String::new();
+    let end = End {
+        at: verdict.since.min(judge.now),
+        reason: verdict.reason,
+        by,
+        from: String::new(),
+    };
+    end_session(tx, session, end, judge, verdict.rule.name())
+}
+
+/// Ends a session and the families that end with it, and writes the log, all in the caller's transaction.
+pub fn end_session(
+    tx: &Tx<'_>,
+    session: &Session,
+    end: End,
+    judge: Judge<'_>,
+    rule: &str,
+) -> Result<(), StoreError> {
+    tx.update_session(&session.ended(end.clone()))?;
+    let mut families = 0;
+    for family in tx.families_of_session(&session.sid)? {
+        if family.end.is_none() && family_ends(&family, end.reason, judge.settings) {
+            let ended = Family {
+                end: Some(end.clone()),
+                ..family.clone()
+            };
+            if tx.update_family(&ended, family.generation)? {
+                families += 1;
+            }
+        }
+    }
+    let code = if end.reason == EndReason::UserLogout {
+        kind::LOGOUT
+    } else {
+        kind::SESSION_ENDED
+    };
+    Entry::new(code)
+        .user(&session.user_id)
+        .session(&session.sid)
+        .from(&end.from, "")
+        .client(&end.by)
+        .detail("reason", end.reason.name())
+        .detail("rule", rule)
+        .detail("families_ended", families)
+        .write(tx, judge.now, &judge.entropy.token(9))
+}
+
+fn family_ends(family: &Family, reason: EndReason, settings: &Settings) -> bool {
+    let ends_offline = settings
+        .client(&family.client_id)
+        .is_none_or(|registered| registered.client.ends_offline_on_logout());
+    ends_with_session(family.kind, ends_offline, reason)
+}

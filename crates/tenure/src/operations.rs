@@ -1,0 +1,116 @@
+//! For operators and developers: health, metrics, time travel.
+
+use crate::app::App;
+use crate::http::{self, Caller, Peer};
+use crate::respond;
+use ::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The process runs.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The database answers and the keys are there.
+pub async fn readyz(State(app): State<Arc<App>>) -> Response {
+    match app.store.read(|tx| tx.meta("master_fingerprint")).await {
+        Ok(Some(_)) => "ready\n".into_response(),
+        Ok(None) | Err(_) => respond::unavailable("the database does not answer\n"),
+    }
+}
+
+/// On the main listener `/metrics` is for loopback peers only, and never through a proxy.
+pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    if peer.is_none_or(|peer| !peer.is_loopback()) || is_forwarded(request.headers()) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    metrics_text(&app)
+}
+
+pub fn metrics_text(app: &App) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+}
+
+pub async fn home(State(app): State<Arc<App>>, caller: Caller) -> Response {
+    drop(caller);
+    match app
+        .settings
+        .current()
+        .tenant
+        .default_redirection_uri
+        .clone()
+    {
+        Some(url) => crate::oidc::answer::redirect(url),
+        None => crate::pages::no_transaction(&app, &HeaderMap::new()),
+    }
+}
+
+pub async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, "there is nothing at this address\n").into_response()
+}
+
+/// The server's clock, for tests: only with `--manual-clock`.
+pub async fn clock(State(app): State<Arc<App>>) -> Response {
+    respond::json(StatusCode::OK, &json!({ "now": app.clock.now().seconds() }))
+}
+
+#[derive(Deserialize)]
+struct Move {
+    advance_seconds: u32,
+}
+
+/// Moves the clock forward. Nothing that a web page could send gets through: no form, no Origin, no proxy, no other host.
+pub async fn move_clock(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = match http::read_body(request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+    let media = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let is_json = media.split(';').next().unwrap_or_default().trim() == "application/json";
+    if peer.is_some_and(|peer: IpAddr| !peer.is_loopback())
+        || parts.headers.contains_key(header::ORIGIN)
+        || is_forwarded(&parts.headers)
+        || !is_json
+    {
+        let text = "POST /dev/clock takes application/json from loopback, without Origin or forwarding headers\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    let Ok(Move { advance_seconds }) = serde_json::from_slice(&body) else {
+        let text = "expected {\"advance_seconds\": N} with a whole number from 0 to 4294967295\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    };
+    let offset = app
+        .clock
+        .offset_ms()
+        .saturating_add(i64::from(advance_seconds) * 1000);
+    // The offset is kept, so that a restart does not bring back sessions that ended.
+    let stored = app
+        .store
+        .write(move |tx| tx.set_meta("clock_offset_ms", &offset.to_string()))
+        .await;
+    match stored {
+        Ok(()) => {
+            app.clock.advance(advance_seconds);
+            clock(State(app)).await
+        }
+        Err(error) => respond::broken(&error.into()),
+    }
+}

@@ -1,0 +1,201 @@
+//! The words of the pages, in each language.
+
+use crate::oidc::login::Problem;
+use tenure_protocol::session::EndReason;
+
+/// The languages there are, the default first.
+pub const LOCALES: [&str; 2] = ["en", "de"];
+
+pub struct Text {
+    pub lang: &'static str,
+    pub sign_in: &'static str,
+    pub to_continue: &'static str,
+    pub identifier: &'static str,
+    pub password: &'static str,
+    pub cancel: &'static str,
+    pub help: &'static str,
+    pub allow_access: &'static str,
+    pub wants: &'static str,
+    pub allow: &'static str,
+    pub deny: &'static str,
+    pub sign_out: &'static str,
+    pub sign_out_question: &'static str,
+    pub sign_out_effect: &'static str,
+    pub stay: &'static str,
+    pub signed_out: &'static str,
+    pub signed_out_line: &'static str,
+    pub upstream_note: &'static str,
+    pub still_signed_in: &'static str,
+    pub still_signed_in_line: &'static str,
+    pub logout_refused: &'static str,
+    pub logout_refused_line: &'static str,
+    pub sign_out_anyway: &'static str,
+    pub error: &'static str,
+    pub error_line: &'static str,
+    pub broken: &'static str,
+    pub broken_line: &'static str,
+    pub start_over: &'static str,
+    pub start_over_line: &'static str,
+    pub go_to_application: &'static str,
+    pub for_developers: &'static str,
+    pub reference: &'static str,
+    wrong_credentials: &'static str,
+    throttled: &'static str,
+    stale: &'static str,
+    busy: &'static str,
+    over_idle: &'static str,
+    over_absolute: &'static str,
+    over_ended: &'static str,
+    over_credentials: &'static str,
+    scope_profile: &'static str,
+    scope_email: &'static str,
+    scope_address: &'static str,
+    scope_phone: &'static str,
+    scope_offline: &'static str,
+}
+
+static EN: Text = Text {
+    lang: "en",
+    sign_in: "Sign in",
+    to_continue: "to continue to",
+    identifier: "E-mail address or user name",
+    password: "Password",
+    cancel: "Cancel",
+    help: "Get help",
+    allow_access: "Allow access?",
+    wants: "asks for your permission to:",
+    allow: "Allow",
+    deny: "Do not allow",
+    sign_out: "Sign out",
+    sign_out_question: "Do you want to sign out?",
+    sign_out_effect: "You will be signed out of every application that uses this sign-in.",
+    stay: "Stay signed in",
+    signed_out: "You are signed out",
+    signed_out_line: "Your session here has ended. You can close this window.",
+    upstream_note: "If you signed in through another provider, such as your company's or Google's, you may still be signed in there.",
+    still_signed_in: "You are still signed in",
+    still_signed_in_line: "Nothing was changed. You can close this window.",
+    logout_refused: "You have not been signed out",
+    logout_refused_line: "The application wants to take you somewhere that it is not set up for, so nothing was changed.",
+    sign_out_anyway: "Sign out anyway",
+    error: "This did not work",
+    error_line: "The application sent a request that cannot be answered. Go back and try again; if it happens again, tell the people who run the application.",
+    broken: "Temporarily unavailable",
+    broken_line: "Signing in does not work at the moment. Please try again shortly.",
+    start_over: "Please start again",
+    start_over_line: "This page belongs to a sign-in that is not under way any more. Go to the application and sign in there.",
+    go_to_application: "Go to the application",
+    for_developers: "For developers",
+    reference: "Reference",
+    wrong_credentials: "The name or the password is not right.",
+    throttled: "Too many attempts. Please wait a moment and try again.",
+    stale: "This page had expired. Please sign in again.",
+    busy: "Too many people are signing in right now. Please try again.",
+    over_idle: "You were signed out because you were away for a while.",
+    over_absolute: "Your session reached its longest duration. Please sign in again.",
+    over_ended: "Your session was ended. Please sign in again.",
+    over_credentials: "Your session was ended because your account changed. Please sign in again.",
+    scope_profile: "See your name and profile",
+    scope_email: "See your e-mail address",
+    scope_address: "See your postal address",
+    scope_phone: "See your telephone number",
+    scope_offline: "Keep this access while you are away",
+};
+
+static DE: Text = Text {
+    lang: "de",
+    sign_in: "Anmelden",
+    to_continue: "weiter zu",
+    identifier: "E-Mail-Adresse oder Benutzername",
+    password: "Passwort",
+    cancel: "Abbrechen",
+    help: "Hilfe",
+    allow_access: "Zugriff erlauben?",
+    wants: "bittet um Ihre Erlaubnis:",
+    allow: "Erlauben",
+    deny: "Nicht erlauben",
+    sign_out: "Abmelden",
+    sign_out_question: "Möchten Sie sich abmelden?",
+    sign_out_effect: "Sie werden von allen Anwendungen abgemeldet, die diese Anmeldung nutzen.",
+    stay: "Angemeldet bleiben",
+    signed_out: "Sie sind abgemeldet",
+    signed_out_line: "Ihre Sitzung hier ist beendet. Sie können dieses Fenster schließen.",
+    upstream_note: "Wenn Sie sich über einen anderen Anbieter angemeldet haben, etwa Ihre Firma oder Google, sind Sie dort vielleicht noch angemeldet.",
+    still_signed_in: "Sie sind weiterhin angemeldet",
+    still_signed_in_line: "Es wurde nichts geändert. Sie können dieses Fenster schließen.",
+    logout_refused: "Sie wurden nicht abgemeldet",
+    logout_refused_line: "Die Anwendung will Sie an einen Ort bringen, für den sie nicht eingerichtet ist; darum wurde nichts geändert.",
+    sign_out_anyway: "Trotzdem abmelden",
+    error: "Das hat nicht geklappt",
+    error_line: "Die Anwendung hat eine Anfrage geschickt, die sich nicht beantworten lässt. Gehen Sie zurück und versuchen Sie es noch einmal; wenn es wieder geschieht, sagen Sie es den Betreibern der Anwendung.",
+    broken: "Zurzeit nicht verfügbar",
+    broken_line: "Die Anmeldung funktioniert im Moment nicht. Bitte versuchen Sie es gleich noch einmal.",
+    start_over: "Bitte beginnen Sie neu",
+    start_over_line: "Diese Seite gehört zu einer Anmeldung, die nicht mehr läuft. Öffnen Sie die Anwendung und melden Sie sich dort an.",
+    go_to_application: "Zur Anwendung",
+    for_developers: "Für Entwickler",
+    reference: "Kennung",
+    wrong_credentials: "Der Name oder das Passwort stimmt nicht.",
+    throttled: "Zu viele Versuche. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.",
+    stale: "Diese Seite war abgelaufen. Bitte melden Sie sich noch einmal an.",
+    busy: "Gerade melden sich zu viele Menschen an. Bitte versuchen Sie es noch einmal.",
+    over_idle: "Sie wurden abgemeldet, weil Sie eine Weile nicht da waren.",
+    over_absolute: "Ihre Sitzung hat ihre längste Dauer erreicht. Bitte melden Sie sich neu an.",
+    over_ended: "Ihre Sitzung wurde beendet. Bitte melden Sie sich neu an.",
+    over_credentials: "Ihre Sitzung wurde beendet, weil sich Ihr Konto geändert hat. Bitte melden Sie sich neu an.",
+    scope_profile: "Ihren Namen und Ihr Profil sehen",
+    scope_email: "Ihre E-Mail-Adresse sehen",
+    scope_address: "Ihre Postanschrift sehen",
+    scope_phone: "Ihre Telefonnummer sehen",
+    scope_offline: "Diesen Zugriff behalten, während Sie weg sind",
+};
+
+/// The first language that is asked for and there is: `ui_locales`, then the browser's, then the tenant's.
+pub fn choose(ui_locales: Option<&str>, accept: Option<&str>, enabled: &[String]) -> &'static Text {
+    let asked = ui_locales.into_iter().flat_map(|text| text.split(' '));
+    let accepted = accept.into_iter().flat_map(|text| text.split(','));
+    let accepted = accepted.map(|part| part.split(';').next().unwrap_or_default().trim());
+    let wanted = asked
+        .chain(accepted)
+        .chain(enabled.iter().map(String::as_str));
+    wanted.filter_map(find).next().unwrap_or(&EN)
+}
+
+fn find(tag: &str) -> Option<&'static Text> {
+    let primary = tag.split('-').next().unwrap_or_default();
+    [&EN, &DE]
+        .into_iter()
+        .find(|text| text.lang.eq_ignore_ascii_case(primary))
+}
+
+impl Text {
+    pub fn problem(&self, problem: Problem) -> &'static str {
+        match problem {
+            Problem::Credentials => self.wrong_credentials,
+            Problem::Throttled => self.throttled,
+            Problem::Stale => self.stale,
+            Problem::Busy => self.busy,
+        }
+    }
+
+    /// Why the earlier session is over, for the person who was in it.
+    pub fn why_over(&self, reason: EndReason) -> &'static str {
+        match reason {
+            EndReason::Idle => self.over_idle,
+            EndReason::Absolute => self.over_absolute,
+            EndReason::CredentialChange | EndReason::AccountDisabled => self.over_credentials,
+            _ => self.over_ended,
+        }
+    }
+
+    pub fn scope(&self, scope: &str) -> Option<&'static str> {
+        Some(match scope {
+            "profile" => self.scope_profile,
+            "email" => self.scope_email,
+            "address" => self.scope_address,
+            "phone" => self.scope_phone,
+            "offline_access" | "online_access" => self.scope_offline,
+            _ => return None,
+        })
+    }
+}

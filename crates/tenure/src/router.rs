@@ -1,0 +1,103 @@
+//! One page, every route.
+
+use crate::app::App;
+use crate::oidc::{
+    authorize, consent, discovery, introspect, login, logout, par, revoke, token, userinfo,
+};
+use crate::{operations, pages, respond};
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use http::{HeaderValue, Method, StatusCode, header};
+use std::sync::Arc;
+
+pub fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route(
+            "/.well-known/openid-configuration",
+            get(discovery::configuration),
+        )
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(discovery::configuration),
+        )
+        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route("/authorize", get(authorize::handle).post(authorize::handle))
+        .route("/login", get(login::handle).post(login::handle))
+        .route("/consent", get(consent::handle).post(consent::handle))
+        .route("/oauth/token", post(token::handle).options(token::handle))
+        .route(
+            "/oauth/revoke",
+            post(revoke::handle).options(revoke::handle),
+        )
+        .route("/oauth/introspect", post(introspect::handle))
+        .route("/oauth/par", post(par::handle))
+        .route(
+            "/userinfo",
+            get(userinfo::handle)
+                .post(userinfo::handle)
+                .options(userinfo::handle),
+        )
+        .route("/oidc/logout", get(logout::oidc).post(logout::oidc))
+        .route("/v2/logout", get(logout::v2))
+        .route("/logout/anyway", post(logout::anyway))
+        .route("/assets/tenure.css", get(pages::style))
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/", any(operations::home));
+    if app.config.metrics_listen.is_none() {
+        router = router.route("/metrics", get(operations::metrics));
+    }
+    if app.config.manual_clock {
+        router = router.route(
+            "/dev/clock",
+            get(operations::clock).post(operations::move_clock),
+        );
+    }
+    router
+        .fallback(operations::not_found)
+        .layer(from_fn_with_state(app.clone(), around))
+        .with_state(app)
+}
+
+/// Around every request: notice changed settings, measure, and add what every answer has.
+async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let began = std::time::Instant::now();
+    let posted = *request.method() == Method::POST;
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = match app.notice_changes().await {
+        Ok(()) => next.run(request).await,
+        // The settings could not be read again: those we have are the best there is. A handler that needs the database says so.
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "reading changed settings failed"
+            );
+            next.run(request).await
+        }
+    };
+    let mut response = response;
+    if posted && response.status() == StatusCode::FOUND {
+        *response.status_mut() = StatusCode::SEE_OTHER;
+    }
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if app.config.base_url.is_https() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    app.metrics
+        .request(route, response.status().as_u16(), began.elapsed());
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        return respond::broken(&anyhow::anyhow!("a handler answered 500"));
+    }
+    response
+}
