@@ -13,6 +13,7 @@ pub mod logout;
 pub mod model;
 pub mod params;
 pub mod pkce;
+pub mod profiles;
 pub mod redirect;
 pub mod refresh;
 pub mod refusal;

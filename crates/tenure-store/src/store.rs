@@ -5,6 +5,7 @@ use crate::sqlite::{self, Engine};
 use crate::{StoreError, Tx};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tenure_protocol::Timestamp;
 
 /// How to open a database.
 #[derive(Clone, Debug)]
@@ -125,6 +126,33 @@ impl Store {
     /// The target exists or cannot be written.
     pub fn backup(&self, target: &Path, progress: impl FnMut(u64, u64)) -> Result<(), StoreError> {
         sqlite::backup(self.engine.path(), target, progress)
+    }
+
+    /// Makes a copied-back database safe to serve: checks it, and unless `keep_sessions` raises the
+    /// epoch, which ends every session and family, since a rotation made after the backup is
+    /// forgotten and a token used up since would work again. Answers (epoch, sessions ended).
+    ///
+    /// # Errors
+    /// The database is damaged.
+    pub fn restore(&self, keep_sessions: bool, now: Timestamp) -> Result<(i64, usize), StoreError> {
+        let problems = self.read_blocking(|tx| tx.integrity_problems())?;
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(StoreError::Refused(format!(
+                "the backup is damaged: {problem}"
+            )));
+        }
+        if keep_sessions {
+            return Ok((self.read_blocking(|tx| tx.epoch())?, 0));
+        }
+        let epoch = self.write_blocking(|tx| tx.raise_epoch())?;
+        let mut ended = 0;
+        loop {
+            let batch = self.write_blocking(move |tx| tx.end_batch(now, 500))?;
+            ended += batch.0;
+            if batch == (0, 0) {
+                return Ok((epoch, ended));
+            }
+        }
     }
 
     /// Finishes what is waiting, writes the log back into the database and closes it.

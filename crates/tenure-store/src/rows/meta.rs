@@ -1,6 +1,7 @@
 //! Facts about the installation: its id, its epoch, the clock's offset, the master key's fingerprint.
 
 use crate::{StoreError, Tx};
+use tenure_protocol::Timestamp;
 
 impl Tx<'_> {
     pub fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
@@ -31,5 +32,42 @@ impl Tx<'_> {
     pub fn configuration_changed(&self) -> Result<(), StoreError> {
         let next = self.configuration_version()? + 1;
         self.set_meta("configuration_version", &next.to_string())
+    }
+
+    /// Counts how often the installation was put back from a backup.
+    pub fn epoch(&self) -> Result<i64, StoreError> {
+        Ok(self
+            .meta("epoch")?
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(0))
+    }
+
+    pub fn raise_epoch(&self) -> Result<i64, StoreError> {
+        let next = self.epoch()? + 1;
+        self.set_meta("epoch", &next.to_string())?;
+        Ok(next)
+    }
+
+    /// Ends at most `most` sessions and families that have not ended (`policy_change`, by `restore`).
+    /// Tells how many of each.
+    pub fn end_batch(&self, now: Timestamp, most: i64) -> Result<(usize, usize), StoreError> {
+        let sessions = self.execute(
+            "UPDATE sessions SET ended_at = $1, end_reason = 'policy_change', end_by = 'restore', \
+             end_from = '' WHERE sid IN (SELECT sid FROM sessions WHERE ended_at IS NULL LIMIT $2)",
+            &[now.into(), most.into()],
+        )?;
+        let families = self.execute(
+            "UPDATE families SET ended_at = $1, end_reason = 'policy_change', end_by = 'restore', \
+             end_from = '' WHERE (sid, family_id) IN \
+             (SELECT sid, family_id FROM families WHERE ended_at IS NULL LIMIT $2)",
+            &[now.into(), most.into()],
+        )?;
+        Ok((sessions, families))
+    }
+
+    /// What the engine finds wrong with its file; empty when all is well.
+    pub fn integrity_problems(&self) -> Result<Vec<String>, StoreError> {
+        let lines = self.query("PRAGMA integrity_check", &[], |row| row.text(0))?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 }

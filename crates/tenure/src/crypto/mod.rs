@@ -4,5 +4,6 @@ pub mod jwt;
 pub mod keys;
 pub mod mac;
 pub mod master;
+pub mod pem;
 pub mod refresh;
 pub mod rollover;

@@ -1,0 +1,200 @@
+//! `tenure apply`.
+
+use super::installation::{Installation, Opened};
+use super::say;
+use crate::config::Plan;
+use crate::entropy::Entropy;
+use crate::passwords::Hasher;
+use crate::tenant_log::{Entry, kind};
+use crate::tenantfile::change::{Change, Kind};
+use crate::tenantfile::plan::{Planner, Present};
+use crate::tenantfile::read::{Wanted, read};
+use crate::tenantfile::yaml::Node;
+use crate::tenantfile::{Findings, Severity};
+use anyhow::{Context, bail};
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The tenant file, as Auth0's Deploy CLI exports it (YAML)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    installation: Installation,
+    /// Show the plan and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Delete what the file does not name, of the kinds that it speaks of
+    #[arg(long)]
+    delete: bool,
+    /// The system caps for session lifetimes
+    #[arg(long, default_value = "enterprise")]
+    plan: Plan,
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let (wanted, mut findings) = read_file(&args.file)?;
+    fail_on_error(&args.file, &findings)?;
+    let opened = args.installation.open(true)?;
+    let outcome = plan_and_apply(&opened, wanted, &args, &mut findings)?;
+    if args.json {
+        say(
+            json!({ "changes": outcome.iter().map(as_json).collect::<Vec<_>>(),
+                    "warnings": findings.0.iter().map(|f| json!({"line": f.line, "message": f.message})).collect::<Vec<_>>() }),
+        );
+    } else {
+        report(&args.file, &outcome, &findings, args.dry_run);
+    }
+    opened.store.close();
+    Ok(())
+}
+
+/// Reads a tenant file; a file that others may read earns a warning.
+pub(super) fn read_file(file: &Path) -> anyhow::Result<(Wanted, Findings)> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut findings = Findings::default();
+    let root = Node::parse(&text, &file.display().to_string())?;
+    let wanted = read(&root, &mut findings);
+    let mode = std::fs::metadata(file)
+        .map(|m| m.permissions().mode())
+        .unwrap_or(0);
+    let has_secrets = wanted
+        .clients
+        .iter()
+        .any(|c| c.text("client_secret").is_some())
+        || wanted
+            .users
+            .iter()
+            .any(|u| u.text("password").is_some() || u.text("password_hash").is_some());
+    if has_secrets && mode & 0o004 != 0 {
+        findings.warn(
+            0,
+            format!(
+                "everybody on this machine can read {}, and it holds secrets: chmod 600 it",
+                file.display()
+            ),
+        );
+    }
+    Ok((wanted, findings))
+}
+
+pub(super) fn fail_on_error(file: &Path, findings: &Findings) -> anyhow::Result<()> {
+    match findings.first_error() {
+        None => Ok(()),
+        Some(error) if error.line == 0 => bail!("{}: {}", file.display(), error.message),
+        Some(error) => bail!("{}, line {}: {}", file.display(), error.line, error.message),
+    }
+}
+
+fn plan_and_apply(
+    opened: &Opened,
+    wanted: Wanted,
+    args: &Args,
+    findings: &mut Findings,
+) -> anyhow::Result<Vec<Change>> {
+    let wanted = Arc::new(wanted);
+    let inner = Arc::clone(&wanted);
+    let present = opened
+        .store
+        .read_blocking(move |tx| Present::load(tx, &inner))?;
+    let entropy = Entropy::system();
+    let planner = Planner {
+        present: &present,
+        macs: &opened.macs,
+        caps: &args.plan.caps(),
+        entropy: &entropy,
+        delete: args.delete,
+    };
+    let mut changes = planner.plan(&wanted, findings);
+    fail_on_error(&args.file, findings)?;
+    if !args.dry_run {
+        apply(opened, &mut changes)?;
+    }
+    Ok(changes)
+}
+
+/// Hashes what must be hashed, then writes everything in one transaction.
+pub(super) fn apply(opened: &Opened, changes: &mut [Change]) -> anyhow::Result<()> {
+    let hasher = Hasher::default();
+    let waiting = changes
+        .iter()
+        .filter(|change| change.password.is_some())
+        .count();
+    let progress = indicatif::ProgressBar::new(waiting as u64).with_message("hashing passwords");
+    for change in changes.iter_mut() {
+        if let Some(password) = change.takes_password() {
+            change.password_hash = Some(hasher.hash(&password, &Entropy::system())?);
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+    let now = opened.now()?;
+    let (work, tail) = (changes.to_vec(), Entropy::system().token(9));
+    let count = changes
+        .iter()
+        .filter(|change| change.kind != Kind::Unchanged)
+        .count();
+    opened.store.write_blocking(move |tx| {
+        work.iter().try_for_each(|change| change.apply(tx, now))?;
+        if count == 0 {
+            return Ok(());
+        }
+        let entry = Entry::new(kind::CONFIGURATION)
+            .describe("tenure apply")
+            .detail("changes", count);
+        entry.write(tx, now, &tail)
+    })?;
+    Ok(())
+}
+
+fn as_json(change: &Change) -> serde_json::Value {
+    json!({ "kind": change.noun, "id": change.id, "name": change.title(), "action": change.kind })
+}
+
+fn report(file: &Path, changes: &[Change], findings: &Findings, dry_run: bool) {
+    let mut counts = [0; 4];
+    for change in changes {
+        let (index, mark, fields) = match &change.kind {
+            Kind::Create => (0, "+", String::new()),
+            Kind::Change(fields) => (1, "~", format!(": {}", fields.join(", "))),
+            Kind::Unchanged => (2, "=", String::new()),
+            Kind::Delete => (3, "-", String::new()),
+        };
+        if let Some(count) = counts.get_mut(index) {
+            *count += 1;
+        }
+        if change.kind != Kind::Unchanged {
+            say(format_args!(
+                "{mark} {} {}{fields}",
+                change.noun,
+                change.title()
+            ));
+        }
+    }
+    for finding in findings
+        .0
+        .iter()
+        .filter(|f| f.severity == Severity::Warning)
+    {
+        match finding.line {
+            0 => say(format_args!("! {}", finding.message)),
+            line => say(format_args!(
+                "! {}, line {line}: {}",
+                file.display(),
+                finding.message
+            )),
+        }
+    }
+    let [create, change, unchanged, delete] = counts;
+    let done = if dry_run { "planned" } else { "applied" };
+    say(format_args!(
+        "{done}: {create} to create, {change} to change, {unchanged} unchanged, {delete} to delete"
+    ));
+}

@@ -1,0 +1,86 @@
+//! The command line.
+
+mod apply;
+mod backup;
+mod check;
+mod client;
+mod demo;
+mod installation;
+mod keys;
+mod serve;
+mod session;
+mod user;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A self-hosted sign-in server whose speciality is the life of a session.
+#[derive(Debug, Parser)]
+#[command(name = "tenure", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Args),
+    /// Try it out: a server on loopback with a tenant, a user and a sample application.
+    Demo(demo::Args),
+    /// Bring an installation to the state that a tenant file describes.
+    Apply(apply::Args),
+    /// Validate and lint a configuration or tenant file without touching anything.
+    Check(check::Args),
+    /// Manage users.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Look at clients.
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Look at sessions, and end them.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Look at keys, and roll them over.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Copy the database while the server runs.
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of a database.
+    Restore(backup::RestoreArgs),
+}
+
+/// Runs the command line. Exit code 2 for wrong input, 1 for everything else that fails.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Apply(args) => apply::run(args),
+        Command::Check(args) => check::run(args),
+        Command::User(command) => user::run(command),
+        Command::Client(command) => client::run(command),
+        Command::Session(command) => session::run(command),
+        Command::Keys(command) => keys::run(command),
+        Command::Backup(args) => backup::run_backup(args),
+        Command::Restore(args) => backup::run_restore(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own voice")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("tenure: {error:#}");
+}
+
+/// A line of output.
+#[expect(clippy::print_stdout, reason = "the command line's own voice")]
+pub(crate) fn say(text: impl std::fmt::Display) {
+    println!("{text}");
+}

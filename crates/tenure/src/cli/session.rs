@@ -1,0 +1,196 @@
+//! `tenure session`.
+
+use super::installation::{Installation, Opened};
+use super::say;
+use crate::entropy::Entropy;
+use crate::http::iso_date;
+use crate::oidc::sessions::{Judge, end_session};
+use crate::settings::Settings;
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use tenure_protocol::Sid;
+use tenure_protocol::limits::Caps;
+use tenure_protocol::session::{End, EndReason, Session};
+use tenure_store::SessionFilter;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List sessions: those alive, unless --all
+    List {
+        #[command(flatten)]
+        installation: Installation,
+        /// Only of this user
+        #[arg(long, value_name = "USER_ID")]
+        user: Option<String>,
+        /// Ended and expired ones too
+        #[arg(long)]
+        all: bool,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one session: its limits, who took part, what hangs on it, how it ended
+    Show {
+        sid: String,
+        #[command(flatten)]
+        installation: Installation,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session, and with it what hangs on it
+    End {
+        sid: String,
+        #[command(flatten)]
+        installation: Installation,
+    },
+}
+
+pub fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List {
+            installation,
+            user,
+            all,
+            limit,
+            json,
+        } => {
+            let opened = installation.open(false)?;
+            let alive_at = if all { None } else { Some(opened.now()?) };
+            let filter = SessionFilter {
+                user_id: user,
+                alive_at,
+                after: None,
+                limit,
+            };
+            let sessions = opened.store.read_blocking(move |tx| tx.sessions(&filter))?;
+            list(&sessions, json);
+            Ok(())
+        }
+        Command::Show {
+            sid,
+            installation,
+            json,
+        } => show(&installation.open(false)?, &sid, json),
+        Command::End { sid, installation } => end(&installation.open(false)?, &sid),
+    }
+}
+
+fn list(sessions: &[Session], as_json: bool) {
+    if as_json {
+        say(Value::Array(sessions.iter().map(describe).collect()));
+        return;
+    }
+    for session in sessions {
+        let (expires_at, rule) = session.expires_at();
+        let state = session.end.as_ref().map_or_else(
+            || format!("until {} ({})", iso_date(expires_at), rule.name()),
+            |end| format!("ended {} ({})", iso_date(end.at), end.reason.name()),
+        );
+        say(format_args!(
+            "{}  {}  {state}",
+            session.sid, session.user_id
+        ));
+    }
+}
+
+/// The session in the shape of the Management API, with what Tenure knows besides.
+fn describe(session: &Session) -> Value {
+    let (expires_at, rule) = session.expires_at();
+    json!({
+        "id": session.sid.to_string(),
+        "user_id": session.user_id,
+        "created_at": iso_date(session.created_at),
+        "authenticated_at": iso_date(session.authenticated_at),
+        "last_interacted_at": iso_date(session.last_active_at),
+        "idle_expires_at": iso_date(session.idle_deadline),
+        "expires_at": iso_date(session.absolute_deadline),
+        "ends_first": { "at": iso_date(expires_at), "rule": rule.name() },
+        "limits": session.limits,
+        "cookie": { "mode": if session.persistent { "persistent" } else { "non-persistent" } },
+        "authentication": { "state": session.state, "methods": session.factors.iter()
+            .map(|f| json!({"name": f.name, "timestamp": iso_date(f.at)})).collect::<Vec<_>>() },
+        "device": session.device,
+        "end": session.end.as_ref().map(|end| json!({
+            "at": iso_date(end.at), "reason": end.reason.name(), "by": end.by, "from": end.from })),
+    })
+}
+
+fn parse(sid: &str) -> anyhow::Result<Sid> {
+    sid.parse()
+        .with_context(|| format!("{sid:?} is not a session id"))
+}
+
+fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
+    let sid = parse(sid)?;
+    let found = opened.store.read_blocking(move |tx| {
+        Ok((
+            tx.session(&sid)?,
+            tx.participants(&sid)?,
+            tx.families_of_session(&sid)?,
+        ))
+    })?;
+    let (Some(session), participants, families) = found else {
+        bail!("there is no session {sid}");
+    };
+    let mut whole = describe(&session);
+    if let Some(map) = whole.as_object_mut() {
+        let clients = participants.iter().map(|p| {
+            json!({"client_id": p.client_id, "first_seen_at": iso_date(p.first_seen_at),
+                   "last_seen_at": iso_date(p.last_seen_at)})
+        });
+        map.insert("clients".to_owned(), clients.collect());
+        let tokens = families.iter().map(|f| {
+            json!({"id": f.family_id.to_string(), "client_id": f.client_id, "kind": f.kind,
+                   "generation": f.generation, "last_exchanged_at": iso_date(f.last_exchanged_at),
+                   "idle_expires_at": f.idle_deadline.map(iso_date),
+                   "expires_at": f.absolute_deadline.map(iso_date),
+                   "end": f.end.as_ref().map(|end| end.reason.name())})
+        });
+        map.insert("refresh_tokens".to_owned(), tokens.collect());
+    }
+    if as_json {
+        say(whole);
+    } else {
+        say(serde_json::to_string_pretty(&whole)?);
+    }
+    Ok(())
+}
+
+fn end(opened: &Opened, sid: &str) -> anyhow::Result<()> {
+    let sid = parse(sid)?;
+    let now = opened.now()?;
+    let ended = opened.store.write_blocking(move |tx| {
+        let Some(session) = tx.session(&sid)? else {
+            return Ok(None);
+        };
+        if session.end.is_some() {
+            return Ok(Some(false));
+        }
+        let settings = Settings::load(tx)?;
+        let entropy = Entropy::system();
+        let judge = Judge {
+            settings: &settings,
+            caps: &Caps::default(),
+            entropy: &entropy,
+            now,
+        };
+        let end = End {
+            at: now,
+            reason: EndReason::AdminRevoked,
+            by: "cli".to_owned(),
+            from: String::new(),
+        };
+        end_session(tx, &session, end, judge, "command line")?;
+        Ok(Some(true))
+    })?;
+    match ended {
+        None => bail!("there is no session {sid}"),
+        Some(true) => say(format_args!("ended {sid}")),
+        Some(false) => say(format_args!("{sid} had ended already")),
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! `tenure user`.
+
+use super::installation::{Installation, Opened};
+use super::say;
+use crate::entropy::Entropy;
+use crate::passwords::Hasher;
+use crate::tenantfile::plan::user_id;
+use crate::{import, users};
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use tenure_protocol::model::User;
+use tenure_store::UserRow;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Add a user; the password is read from standard input
+    Add {
+        email: String,
+        #[command(flatten)]
+        installation: Installation,
+        #[arg(long)]
+        username: Option<String>,
+        #[arg(long)]
+        email_verified: bool,
+        /// Without a password: the user cannot sign in until one is set
+        #[arg(long)]
+        no_password: bool,
+    },
+    /// List users
+    List {
+        #[command(flatten)]
+        installation: Installation,
+        /// Users after this id, for the next page
+        #[arg(long, default_value = "")]
+        after: String,
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Import Auth0's bulk-import JSON
+    Import {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        installation: Installation,
+        /// Update users that are there already (never their password)
+        #[arg(long)]
+        upsert: bool,
+    },
+    /// Block a user: every session and refresh token is over
+    Block(Named),
+    /// Let a blocked user sign in again
+    Unblock(Named),
+    /// Set a password, read from standard input: every session and refresh token is over
+    SetPassword(Named),
+    /// Delete a user
+    Delete(Named),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// A user id, e-mail address or user name
+    user: String,
+    #[command(flatten)]
+    installation: Installation,
+}
+
+pub fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Add {
+            email,
+            installation,
+            username,
+            email_verified,
+            no_password,
+        } => {
+            let user = User {
+                email: Some(email),
+                username,
+                email_verified,
+                ..User::default()
+            };
+            add(&installation.open(true)?, user, no_password)
+        }
+        Command::List {
+            installation,
+            after,
+            limit,
+            json,
+        } => list(&installation.open(false)?, after, limit, json),
+        Command::Import {
+            file,
+            installation,
+            upsert,
+        } => import_file(&installation.open(true)?, &file, upsert),
+        Command::Block(named) => named.change(Act::Block),
+        Command::Unblock(named) => named.change(Act::Unblock),
+        Command::SetPassword(named) => named.change(Act::SetPassword),
+        Command::Delete(named) => named.change(Act::Delete),
+    }
+}
+
+fn add(opened: &Opened, user: User, no_password: bool) -> anyhow::Result<()> {
+    let password_hash = if no_password {
+        None
+    } else {
+        Some(hash_from_input()?)
+    };
+    let now = opened.now()?;
+    let id = user_id(&Entropy::system().token(18));
+    let user = User {
+        user_id: id.clone(),
+        created_at: now,
+        updated_at: now,
+        ..user
+    };
+    let row = UserRow {
+        user,
+        password_hash,
+    };
+    if !opened.store.write_blocking(move |tx| tx.put_user(&row))? {
+        bail!("another user has this email or username");
+    }
+    say(id);
+    Ok(())
+}
+
+/// The password of the first line of standard input; asked for where a person types it.
+fn hash_from_input() -> anyhow::Result<String> {
+    let mut password = String::new();
+    if std::io::stdin().is_terminal() {
+        say("password (it is shown as you type; better: pipe it in):");
+    }
+    std::io::stdin()
+        .lock()
+        .take(4096)
+        .read_line(&mut password)
+        .context("reading the password")?;
+    let password = password.trim_end_matches(['\n', '\r']);
+    if password.is_empty() {
+        bail!(
+            "no password on standard input: printf '%s' \"$PASSWORD\" | tenure user …, or --no-password"
+        );
+    }
+    Hasher::default().hash(password, &Entropy::system())
+}
+
+fn list(opened: &Opened, after: String, limit: i64, as_json: bool) -> anyhow::Result<()> {
+    let rows = opened
+        .store
+        .read_blocking(move |tx| tx.users(&after, limit))?;
+    if as_json {
+        let list: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                json!({"user_id": row.user.user_id, "email": row.user.email,
+                              "username": row.user.username, "blocked": row.user.blocked})
+            })
+            .collect();
+        say(json!(list));
+        return Ok(());
+    }
+    for row in rows {
+        let name = row.user.email.or(row.user.username).unwrap_or_default();
+        let blocked = if row.user.blocked { "  blocked" } else { "" };
+        say(format_args!("{}  {name}{blocked}", row.user.user_id));
+    }
+    Ok(())
+}
+
+fn import_file(opened: &Opened, file: &std::path::Path, upsert: bool) -> anyhow::Result<()> {
+    let input =
+        std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let bar = ProgressBar::new(input.metadata()?.len());
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:40} {bytes}/{total_bytes} {msg}",
+    )?);
+    let now = opened.now()?;
+    let shown = bar.clone();
+    let total = import::run(
+        &opened.store,
+        bar.wrap_read(input),
+        upsert,
+        now,
+        |number, why| shown.suspend(|| say(format_args!("! user {number}: {why}"))),
+        |so_far| shown.set_message(format!("{} users", so_far.created + so_far.updated)),
+    )
+    .with_context(|| format!("importing {}", file.display()))?;
+    bar.finish_and_clear();
+    say(format_args!(
+        "{} created, {} updated, {} were there already, {} refused",
+        total.created, total.updated, total.skipped, total.refused
+    ));
+    opened.store.close();
+    Ok(())
+}
+
+enum Act {
+    Block,
+    Unblock,
+    SetPassword,
+    Delete,
+}
+
+impl Named {
+    fn change(self, act: Act) -> anyhow::Result<()> {
+        let opened = self.installation.open(false)?;
+        let hash = match act {
+            Act::SetPassword => Some(hash_from_input()?),
+            _ => None,
+        };
+        let now = opened.now()?;
+        let (name, tail) = (self.user.clone(), Entropy::system().token(9));
+        let found = opened.store.write_blocking(move |tx| {
+            let Some(row) = users::find(tx, &name)? else {
+                return Ok(false);
+            };
+            match (&act, hash) {
+                (Act::Block, _) => users::set_blocked(tx, row, true, now, &tail)?,
+                (Act::Unblock, _) => users::set_blocked(tx, row, false, now, &tail)?,
+                (Act::SetPassword, Some(hash)) => users::set_password(tx, row, hash, now, &tail)?,
+                (Act::SetPassword, None) => {}
+                (Act::Delete, _) => {
+                    users::delete(tx, &row.user.user_id, now, &tail)?;
+                }
+            }
+            Ok(true)
+        })?;
+        if !found {
+            bail!("there is no user {:?}", self.user);
+        }
+        say("done");
+        Ok(())
+    }
+}

@@ -1,0 +1,495 @@
+//! Comparing what the file wants with what is there.
+
+use super::change::{Change, Kind};
+use super::read::{Object, Wanted};
+use super::{Findings, lint};
+use crate::app::{Macs, client_secret_mac};
+use crate::entropy::Entropy;
+use crate::passwords;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use tenure_protocol::limits::Caps;
+use tenure_protocol::model::{Api, AuthMethod, Client, Tenant};
+use tenure_store::{Document, DocumentKind, StoreError, Tx};
+
+/// What the installation has, as far as a tenant file speaks of it.
+#[derive(Debug, Default)]
+pub struct Present {
+    documents: BTreeMap<(DocumentKind, String), Document>,
+    users: BTreeMap<String, tenure_store::UserRow>,
+}
+
+const KINDS: [DocumentKind; 7] = [
+    DocumentKind::Tenant,
+    DocumentKind::Client,
+    DocumentKind::Api,
+    DocumentKind::Connection,
+    DocumentKind::ClientGrant,
+    DocumentKind::Role,
+    DocumentKind::Other,
+];
+
+impl Present {
+    /// Reads the documents, and of the users only those that the file names.
+    pub fn load(tx: &Tx<'_>, wanted: &Wanted) -> Result<Self, StoreError> {
+        let mut present = Self::default();
+        for kind in KINDS {
+            for document in tx.documents(kind)? {
+                present
+                    .documents
+                    .insert((kind, document.id.clone()), document);
+            }
+        }
+        for object in &wanted.users {
+            let user = match object.text("user_id").map(user_id) {
+                Some(id) => tx.user(&id)?,
+                None => None,
+            };
+            let user = match (user, object.text("email"), object.text("username")) {
+                (Some(user), ..) => Some(user),
+                (None, Some(email), _) => {
+                    tx.user_by_identifier("email", &email.trim().to_lowercase())?
+                }
+                (None, None, Some(name)) => {
+                    tx.user_by_identifier("username", &name.trim().to_lowercase())?
+                }
+                (None, None, None) => None,
+            };
+            if let Some(user) = user {
+                present.users.insert(user.user.user_id.clone(), user);
+            }
+        }
+        Ok(present)
+    }
+
+    fn body(&self, kind: DocumentKind, id: &str) -> Option<Map<String, Value>> {
+        let document = self.documents.get(&(kind, id.to_owned()))?;
+        match serde_json::from_str(&document.body) {
+            Ok(Value::Object(map)) => Some(map),
+            _ => None,
+        }
+    }
+
+    fn client_by_name(&self, name: &str) -> Option<String> {
+        self.documents
+            .iter()
+            .filter(|((kind, _), _)| *kind == DocumentKind::Client)
+            .find_map(|((_, id), document)| {
+                let body: Value = serde_json::from_str(&document.body).ok()?;
+                (body.get("name").and_then(Value::as_str) == Some(name)).then(|| id.clone())
+            })
+    }
+
+    fn user(&self, object: &Object) -> Option<&tenure_store::UserRow> {
+        let by_id = object
+            .text("user_id")
+            .and_then(|id| self.users.get(&user_id(id)));
+        by_id.or_else(|| {
+            let fold = |name| object.text(name).map(|text| text.trim().to_lowercase());
+            let (email, username) = (fold("email"), fold("username"));
+            self.users.values().find(|row| {
+                let identifiers = row.user.identifiers();
+                (email.is_some() && identifiers.email == email)
+                    || (username.is_some() && identifiers.username == username)
+            })
+        })
+    }
+}
+
+/// Auth0's ids of database users have a prefix, which exports of users leave out.
+pub fn user_id(text: &str) -> String {
+    if text.contains('|') {
+        text.to_owned()
+    } else {
+        format!("auth0|{text}")
+    }
+}
+
+/// Everything that planning needs.
+pub struct Planner<'a> {
+    pub present: &'a Present,
+    pub macs: &'a Macs,
+    pub caps: &'a Caps,
+    pub entropy: &'a Entropy,
+    pub delete: bool,
+}
+
+impl Planner<'_> {
+    /// The changes that bring the installation to what the file wants.
+    pub fn plan(&self, wanted: &Wanted, findings: &mut Findings) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if let Some(object) = &wanted.tenant {
+            changes.extend(self.tenant(object, findings));
+        }
+        let mut ids = BTreeMap::new();
+        for object in &wanted.clients {
+            if let Some((name, change)) = self.client(object, findings) {
+                ids.insert(name, change.id.clone());
+                changes.push(change);
+            }
+        }
+        changes.extend(
+            wanted
+                .apis
+                .iter()
+                .filter_map(|object| self.api(object, findings)),
+        );
+        for object in &wanted.client_grants {
+            changes.extend(self.client_grant(object, &ids, findings));
+        }
+        for (kind, objects) in [
+            (DocumentKind::Connection, &wanted.connections),
+            (DocumentKind::Role, &wanted.roles),
+        ] {
+            changes.extend(
+                objects
+                    .iter()
+                    .filter_map(|object| self.named(kind, object, findings)),
+            );
+        }
+        for (section, value) in &wanted.kept {
+            changes.push(self.document(DocumentKind::Other, section.clone(), value, None));
+        }
+        changes.extend(
+            wanted
+                .users
+                .iter()
+                .filter_map(|object| self.user(object, findings)),
+        );
+        check_twice(&changes, findings);
+        if self.delete {
+            let named = self.deletions(wanted, &changes);
+            changes.extend(named);
+        }
+        changes
+    }
+
+    fn tenant(&self, object: &Object, findings: &mut Findings) -> Option<Change> {
+        let mut tenant: Tenant = self.merged(DocumentKind::Tenant, "tenant", object, findings)?;
+        if let Some(profile) = object.profile {
+            profile.apply_to_tenant(&mut tenant);
+        }
+        lint::tenant(&tenant, object, self.caps, findings);
+        Some(self.document(DocumentKind::Tenant, "tenant".to_owned(), &tenant, None))
+    }
+
+    fn client(&self, object: &Object, findings: &mut Findings) -> Option<(String, Change)> {
+        let name = object.text("name").unwrap_or_default().to_owned();
+        let id = match object.text("client_id") {
+            Some(id) => id.to_owned(),
+            None if name.is_empty() => {
+                findings.error(object.line, "a client needs a name or a client_id");
+                return None;
+            }
+            None => self
+                .present
+                .client_by_name(&name)
+                .unwrap_or_else(|| self.entropy.token(24)),
+        };
+        let alg = object
+            .body
+            .get("jwt_configuration")
+            .and_then(|c| c.get("alg"));
+        if !lint::check_algorithm(
+            alg,
+            object.line_of("jwt_configuration"),
+            "jwt_configuration.alg",
+            findings,
+        ) {
+            return None;
+        }
+        let mut object = object.clone();
+        let secret = object
+            .body
+            .remove("client_secret")
+            .and_then(|s| s.as_str().map(str::to_owned));
+        object
+            .body
+            .insert("client_id".to_owned(), id.clone().into());
+        adopt_credentials(&mut object, findings);
+        let mut client: Client = self.merged(DocumentKind::Client, &id, &object, findings)?;
+        if let Some(profile) = object.profile {
+            profile.apply_to_client(&mut client);
+        }
+        lint::client(&client, &object, findings);
+        let mac =
+            secret.map(|secret| client_secret_mac(&self.macs.client_secret, &id, &secret).to_vec());
+        let has_secret = self
+            .present
+            .documents
+            .get(&(DocumentKind::Client, id.clone()))
+            .is_some_and(|d| d.secret_mac.is_some());
+        let needs = matches!(
+            client.auth_method(),
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
+        );
+        if needs && mac.is_none() && !has_secret {
+            findings.warn(
+                object.line,
+                format!(
+                    "client {}: without client_secret it cannot authenticate",
+                    client.name
+                ),
+            );
+        }
+        Some((name, self.document(DocumentKind::Client, id, &client, mac)))
+    }
+
+    fn api(&self, object: &Object, findings: &mut Findings) -> Option<Change> {
+        let Some(id) = object.text("identifier").map(str::to_owned) else {
+            findings.error(
+                object.line,
+                "a resource server needs an identifier: the audience of its access tokens",
+            );
+            return None;
+        };
+        let alg = object.body.get("signing_alg");
+        if !lint::check_algorithm(alg, object.line_of("signing_alg"), "signing_alg", findings) {
+            return None;
+        }
+        let mut api: Api = self.merged(DocumentKind::Api, &id, object, findings)?;
+        if let Some(profile) = object.profile {
+            profile.apply_to_api(&mut api);
+        }
+        lint::api(&api, object, findings);
+        Some(self.document(DocumentKind::Api, id, &api, None))
+    }
+
+    /// Exports name the client instead of giving its id.
+    fn client_grant(
+        &self,
+        object: &Object,
+        ids: &BTreeMap<String, String>,
+        findings: &mut Findings,
+    ) -> Option<Change> {
+        let (Some(client), Some(audience)) = (object.text("client_id"), object.text("audience"))
+        else {
+            findings.error(object.line, "a client grant needs client_id and audience");
+            return None;
+        };
+        let id = ids
+            .get(client)
+            .cloned()
+            .or_else(|| self.present.client_by_name(client));
+        let client_id = id.unwrap_or_else(|| client.to_owned());
+        let scope = object
+            .body
+            .get("scope")
+            .cloned()
+            .unwrap_or_else(|| json!([]));
+        if !scope
+            .as_array()
+            .is_some_and(|list| list.iter().all(Value::is_string))
+        {
+            findings.error(object.line_of("scope"), "scope must be a list of words");
+            return None;
+        }
+        let body = json!({ "client_id": client_id, "audience": audience, "scope": scope });
+        Some(self.document(
+            DocumentKind::ClientGrant,
+            format!("{client_id} {audience}"),
+            &body,
+            None,
+        ))
+    }
+
+    fn named(
+        &self,
+        kind: DocumentKind,
+        object: &Object,
+        findings: &mut Findings,
+    ) -> Option<Change> {
+        let Some(name) = object.text("name") else {
+            findings.error(object.line, format!("a {} needs a name", kind.name()));
+            return None;
+        };
+        let mut body = self.present.body(kind, name).unwrap_or_default();
+        body.extend(object.body.clone());
+        Some(self.document(kind, name.to_owned(), &body, None))
+    }
+
+    fn user(&self, object: &Object, findings: &mut Findings) -> Option<Change> {
+        if object.text("email").is_none() && object.text("username").is_none() {
+            findings.error(object.line, "a user needs an email or a username");
+            return None;
+        }
+        let hash = object.text("password_hash");
+        if let Some(Err(problem)) = hash.map(passwords::acceptable) {
+            findings.error(
+                object.line_of("password_hash"),
+                format!("password_hash: {problem}"),
+            );
+            return None;
+        }
+        let present = self.present.user(object);
+        let password = object.text("password");
+        if password.is_some_and(|p| p.is_empty() || p.len() > passwords::MAX_PASSWORD) {
+            findings.error(
+                object.line_of("password"),
+                "a password must have 1 to 1024 bytes",
+            );
+            return None;
+        }
+        let mut body = object.body.clone();
+        let permissions = body.remove("permissions");
+        for secret in ["password", "password_hash"] {
+            body.remove(secret);
+        }
+        let mut change = Change::user(present, body, object, self.entropy, findings)?;
+        if present.is_none() {
+            // A password counts at creation only: a file must not reset what its user changed.
+            change.password = password.map(str::to_owned);
+            change.password_hash = hash.map(str::to_owned);
+        }
+        change.permissions = change.read_permissions(permissions, object, findings);
+        Some(change)
+    }
+
+    /// The stored object with the file's members put over it, as its type.
+    fn merged<T: DeserializeOwned>(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        object: &Object,
+        findings: &mut Findings,
+    ) -> Option<T> {
+        let mut body = self.present.body(kind, id).unwrap_or_default();
+        for (name, value) in &object.body {
+            merge(&mut body, name, value);
+        }
+        body.retain(|_, value| !value.is_null());
+        match serde_json::from_value(Value::Object(body.clone())) {
+            Ok(typed) => Some(typed),
+            Err(error) => {
+                // Find the member at fault by leaving each one out: the parser names no path.
+                let culprit = object.body.keys().find(|name| {
+                    let mut rest = body.clone();
+                    rest.remove(*name);
+                    serde_json::from_value::<T>(Value::Object(rest)).is_ok()
+                });
+                let (line, name) = culprit.map_or((object.line, kind.name()), |name| {
+                    (object.line_of(name), name)
+                });
+                findings.error(line, format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn document(
+        &self,
+        kind: DocumentKind,
+        id: String,
+        body: &impl Serialize,
+        secret_mac: Option<Vec<u8>>,
+    ) -> Change {
+        let body = serde_json::to_value(body).unwrap_or_default();
+        let stored = self.present.documents.get(&(kind, id.clone()));
+        Change::document(stored, kind, id, body, secret_mac)
+    }
+
+    /// Of the kinds that the file speaks of, what it does not name.
+    fn deletions(&self, wanted: &Wanted, changes: &[Change]) -> Vec<Change> {
+        let kept: BTreeSet<(DocumentKind, &str)> = changes
+            .iter()
+            .filter_map(|c| Some((c.document_kind()?, c.id.as_str())))
+            .collect();
+        let spoken = |kind| match kind {
+            DocumentKind::Client => !wanted.clients.is_empty(),
+            DocumentKind::Api => !wanted.apis.is_empty(),
+            DocumentKind::ClientGrant => !wanted.client_grants.is_empty(),
+            DocumentKind::Connection => !wanted.connections.is_empty(),
+            DocumentKind::Role => !wanted.roles.is_empty(),
+            DocumentKind::Tenant | DocumentKind::Other => false,
+        };
+        self.present
+            .documents
+            .keys()
+            .filter(|(kind, id)| spoken(*kind) && !kept.contains(&(*kind, id.as_str())))
+            .map(|(kind, id)| Change::deletion(*kind, id.clone()))
+            .collect()
+    }
+}
+
+/// Objects such as `refresh_token` are merged member by member, lists and values replaced.
+fn merge(body: &mut Map<String, Value>, name: &str, value: &Value) {
+    match (body.get_mut(name), value) {
+        (Some(Value::Object(old)), Value::Object(new)) if name != "custom_claims" => {
+            for (name, value) in new {
+                merge(old, name, value);
+            }
+            old.retain(|_, value| !value.is_null());
+        }
+        _ => {
+            body.insert(name.to_owned(), without_nulls(value));
+        }
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(n, v)| (n.clone(), without_nulls(v)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// Auth0's `client_authentication_methods.private_key_jwt.credentials[].pem` become the client's key set.
+fn adopt_credentials(object: &mut Object, findings: &mut Findings) {
+    let pointer = "/private_key_jwt/credentials";
+    let methods = object.body.get("client_authentication_methods");
+    let Some(credentials) = methods
+        .and_then(|m| m.pointer(pointer))
+        .and_then(Value::as_array)
+    else {
+        return;
+    };
+    let mut keys = Vec::new();
+    for credential in credentials {
+        let pem = credential.get("pem").and_then(Value::as_str);
+        let kid = credential.get("kid").and_then(Value::as_str);
+        match pem.map(|pem| crate::crypto::pem::public_jwk(pem, kid)) {
+            Some(Ok(jwk)) => keys.push(jwk),
+            Some(Err(problem)) => {
+                let line = object.line_of("client_authentication_methods");
+                findings.error(line, format!("client_authentication_methods: the pem of a credential: {problem}"));
+            }
+            // An export has only the ids of credentials, never the keys.
+            None => findings.warn(
+                object.line_of("client_authentication_methods"),
+                "the export has no public key for private_key_jwt: add pem: to the credential, or jwks: to the client",
+            ),
+        }
+    }
+    if !keys.is_empty() {
+        object
+            .body
+            .insert("jwks".to_owned(), json!({ "keys": keys }));
+        object
+            .body
+            .entry("token_endpoint_auth_method")
+            .or_insert_with(|| "private_key_jwt".into());
+    }
+}
+
+fn check_twice(changes: &[Change], findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    for change in changes {
+        if change.kind != Kind::Delete && !seen.insert((change.noun, change.id.as_str())) {
+            findings.error(
+                0,
+                format!(
+                    "{} {} stands twice in the file",
+                    change.noun,
+                    change.title()
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the server does without being asked. Workers are started here and end with the server.
+
+mod census;
+mod keys;
+mod sweep;
+
+use crate::app::App;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The running workers; dropping it ends them.
+#[derive(Debug)]
+pub struct Workers {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+/// Starts every worker. `log` is the work that [`App::open`] returned.
+pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> Workers {
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(until(stopping.clone(), log));
+    tasks.spawn(until(stopping.clone(), keys::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
+    tasks.spawn(until(stopping, census::run(app.clone())));
+    Workers { tasks, stop }
+}
+
+impl Workers {
+    /// Ends every worker, in a place where it is safe for it: each transaction is whole or not at all.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn until(mut stopping: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = stopping.wait_for(|stop| *stop) => {}
+    }
+}

@@ -1,0 +1,61 @@
+//! Removes what has expired and is past its retention, in small batches that never hold up requests.
+//! Hygiene only: whether something is over is decided where it is read (lesson CVE-2025-64708).
+
+use crate::app::App;
+use std::sync::Arc;
+use std::time::Duration;
+use tenure_protocol::Timestamp;
+use tenure_store::{StoreError, Tx};
+
+const INTERVAL: i64 = 60;
+const BATCH: i64 = 500;
+
+/// Seconds that things stay after they expired: a code for the detection of its second use, an ended
+/// session and the log for the people who ask what happened.
+const KEEP_CODES: i64 = 3_600;
+const KEEP_SESSIONS: i64 = 30 * 86_400;
+const KEEP_LOGS: i64 = 30 * 86_400;
+
+type Sweep = fn(&Tx<'_>, Timestamp) -> Result<usize, StoreError>;
+
+const SWEEPS: [(&str, Sweep); 6] = [
+    ("codes", |tx, now| {
+        tx.sweep_codes(now.plus(-KEEP_CODES), BATCH)
+    }),
+    ("one-time entries", |tx, now| tx.sweep_once(now, BATCH)),
+    ("revoked tokens", |tx, now| {
+        tx.sweep_revoked_tokens(now, BATCH)
+    }),
+    ("throttle counters", |tx, now| tx.sweep_throttle(now, BATCH)),
+    ("sessions", |tx, now| {
+        tx.sweep_sessions(now.plus(-KEEP_SESSIONS), now, BATCH)
+    }),
+    ("log entries", |tx, now| {
+        let before = now.plus(-KEEP_LOGS).millis().max(0);
+        tx.sweep_logs(&format!("{before:013}"), BATCH)
+    }),
+];
+
+pub async fn run(app: Arc<App>) {
+    loop {
+        let now = app.clock.now();
+        app.clock.sleep_until(now.plus(INTERVAL)).await;
+        let now = app.clock.now();
+        for (what, sweep) in SWEEPS {
+            if let Err(error) = empty(&app, sweep, now).await {
+                tracing::error!(%error, what, "sweeping failed");
+            }
+        }
+    }
+}
+
+async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError> {
+    loop {
+        let removed = app.store.write(move |tx| sweep(tx, now)).await?;
+        if i64::try_from(removed).unwrap_or(0) < BATCH {
+            return Ok(());
+        }
+        // Let requests through between the batches.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
