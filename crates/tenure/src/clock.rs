@@ -93,3 +93,49 @@ fn machine_time() -> Timestamp {
         .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_stands_until_it_is_moved_and_clones_move_together() {
+        let start = Timestamp::from_seconds(1_000);
+        let clock = Clock::manual(start);
+        let clone = clock.clone();
+        assert_eq!(clock.now(), start);
+        clone.advance(90);
+        assert_eq!(clock.now(), start.plus(90));
+        assert_eq!(clock.offset_ms(), 90_000);
+    }
+
+    #[test]
+    fn the_offset_is_added_to_the_machines_clock() {
+        let (plain, ahead) = (Clock::system(0), Clock::system(3_600_000));
+        let lead = ahead.now().millis_since(plain.now());
+        assert!((3_600_000..3_660_000).contains(&lead), "{lead}");
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_the_clock_is_moved() {
+        let clock = Clock::manual(Timestamp::from_seconds(0));
+        // An instant that has come already needs no wait.
+        clock.sleep_until(clock.now()).await;
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                while clock.now() < Timestamp::from_seconds(100) {
+                    clock.sleep_until(Timestamp::from_seconds(100)).await;
+                }
+                clock.now()
+            }
+        });
+        // Woken too early by the first move, it asks again and sleeps on.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+            assert!(!sleeper.is_finished());
+            clock.advance(50);
+        }
+        assert_eq!(sleeper.await.unwrap(), Timestamp::from_seconds(100));
+    }
+}

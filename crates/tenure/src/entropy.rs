@@ -76,3 +76,28 @@ impl Entropy {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_and_none_twice() {
+        let (a, b) = (Entropy::seeded(7), Entropy::seeded(7));
+        assert_eq!(a.bytes::<80>(), b.bytes::<80>());
+        assert_ne!(a.bytes::<32>(), a.bytes::<32>());
+        assert_ne!(Entropy::seeded(8).bytes::<16>(), Entropy::seeded(7).bytes());
+        // Clones draw from one stream: two workers of a test never get the same id.
+        let clone = a.clone();
+        assert_ne!(a.sid(), clone.sid());
+    }
+
+    #[test]
+    fn the_system_never_repeats_itself() {
+        let entropy = Entropy::system();
+        assert_ne!(entropy.sid(), entropy.sid());
+        assert_ne!(entropy.family_id(), entropy.family_id());
+        assert_ne!(entropy.bytes::<32>(), [0; 32]);
+        assert_eq!(entropy.token(32).len(), 43);
+    }
+}

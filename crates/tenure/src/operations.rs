@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tenure_protocol::Timestamp;
+use tenure_store::{StoreError, Tx};
 
 /// The process runs.
 pub async fn healthz() -> &'static str {
@@ -72,6 +74,8 @@ struct Move {
     advance_seconds: u32,
 }
 
+const END_OF_TIME: Timestamp = Timestamp::from_seconds(221_845_392_000);
+
 /// Moves the clock forward. Nothing that a web page could send gets through: no form, no Origin, no proxy, no other host.
 pub async fn move_clock(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = match http::read_body(request).await {
@@ -97,14 +101,14 @@ pub async fn move_clock(State(app): State<Arc<App>>, request: Request) -> Respon
         let text = "expected {\"advance_seconds\": N} with a whole number from 0 to 4294967295\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };
-    let offset = app
-        .clock
-        .offset_ms()
-        .saturating_add(i64::from(advance_seconds) * 1000);
+    if app.clock.now().plus(advance_seconds.into()) > END_OF_TIME {
+        let text = "the clock stops before the year 9000: dates on the wire have four digits\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    }
     // The offset is kept, so that a restart does not bring back sessions that ended.
     let stored = app
         .store
-        .write(move |tx| tx.set_meta("clock_offset_ms", &offset.to_string()))
+        .write(move |tx| add_to_clock(tx, i64::from(advance_seconds) * 1000))
         .await;
     match stored {
         Ok(()) => {
@@ -113,4 +117,16 @@ pub async fn move_clock(State(app): State<Arc<App>>, request: Request) -> Respon
         }
         Err(error) => respond::broken(&error.into()),
     }
+}
+
+/// Added to what is stored, so that of two moves at once neither is lost.
+fn add_to_clock(tx: &Tx<'_>, millis: i64) -> Result<(), StoreError> {
+    let offset: i64 = tx
+        .meta("clock_offset_ms")?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    tx.set_meta(
+        "clock_offset_ms",
+        &offset.saturating_add(millis).to_string(),
+    )
 }

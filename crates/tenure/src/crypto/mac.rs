@@ -55,3 +55,56 @@ fn into_array(bytes: &[u8]) -> [u8; 32] {
     }
     array
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn the_vectors_of_the_standards() {
+        // RFC 4231 section 4.3 and FIPS 180-4's "abc".
+        let mac = MacKey::from_bytes(b"Jefe").mac_bytes(b"what do ya want for nothing?");
+        assert_eq!(
+            hex(&mac),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            hex(&sha256(b"abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn parts_keep_their_borders_and_keys_their_purpose() {
+        let master = Master::from_bytes([3; 32]);
+        let key = MacKey::derive(&master, "client secret");
+        assert_ne!(key.mac(&[b"ab", b"c"]), key.mac(&[b"a", b"bc"]));
+        assert_ne!(key.mac(&[b"abc"]), key.mac(&[b"abc", b""]));
+        let other = MacKey::derive(&master, "csrf");
+        assert_ne!(key.mac(&[b"abc"]), other.mac(&[b"abc"]));
+        assert_eq!(key.mac(&[b"abc"]), key.mac(&[b"abc"]));
+    }
+
+    #[test]
+    fn only_equal_bytes_are_equal() {
+        let table: [(&[u8], &[u8], bool); 4] = [
+            (b"abc", b"abc", true),
+            (b"abc", b"abd", false),
+            (b"abc", b"ab", false),
+            (b"", b"", true),
+        ];
+        for (a, b, expected) in table {
+            assert_eq!(equal(a, b), expected, "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = MacKey::from_bytes(b"very secret");
+        assert_eq!(format!("{key:?}"), "MacKey(…)");
+    }
+}

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use aws_lc_rs::{aead, hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ impl Master {
         Self { key }
     }
 
-    /// From `TENURE_KEY`: 32 bytes as base64.
+    /// From the text of `TENURE_KEY` or of a key file: 32 bytes as base64.
     pub fn from_text(text: &str) -> anyhow::Result<Self> {
         let bytes = STANDARD
             .decode(text.trim())
@@ -36,7 +36,7 @@ impl Master {
         match bytes.ok().and_then(|bytes| bytes.try_into().ok()) {
             Some(key) => Ok(Self { key }),
             None => bail!(
-                "TENURE_KEY must be 32 random bytes in base64, such as `openssl rand -base64 32` prints"
+                "the master key must be 32 random bytes in base64, such as `openssl rand -base64 32` prints"
             ),
         }
     }
@@ -69,19 +69,36 @@ impl Master {
         }
     }
 
-    /// `create_new` never overwrites: when two processes start at once, one makes the file and the other fails loudly.
+    /// The file appears whole or not at all: it is written under another name and linked to its own,
+    /// which fails where a file is already. Then another process was faster, and its key is the key.
     fn create_file(path: &Path, entropy: &Entropy) -> anyhow::Result<Self> {
-        let key = entropy.bytes::<32>();
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".{}", entropy.token(6)));
+        let draft = PathBuf::from(draft);
+        let linked =
+            Self::write_draft(&draft, entropy).and_then(|()| std::fs::hard_link(&draft, path));
+        drop(std::fs::remove_file(&draft));
+        match linked {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(error).with_context(|| format!("cannot create the key file {}", path.display()))
+            }
+            _ => {
+                // The name must be on disk before anything is sealed under the key.
+                let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+                Self::from_file(path, false, entropy)
+            }
+        }
+    }
+
+    fn write_draft(draft: &Path, entropy: &Entropy) -> std::io::Result<()> {
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(path)
-            .with_context(|| format!("cannot create the key file {}", path.display()))?;
-        file.write_all(STANDARD.encode(key).as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        Ok(Self { key })
+            .open(draft)?;
+        writeln!(file, "{}", STANDARD.encode(entropy.bytes::<32>()))?;
+        file.sync_all()
     }
 
     /// The file beside a SQLite database.
@@ -98,12 +115,14 @@ impl Master {
 
     /// A key of its own for each purpose (HKDF-SHA-256, RFC 5869).
     pub fn derive(&self, label: &str) -> [u8; 32] {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenure");
-        let prk = salt.extract(&self.key);
+        self.expand(&[label.as_bytes()])
+    }
+
+    fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenure").extract(&self.key);
         let mut key = [0; 32];
-        let info = [label.as_bytes()];
         let filled = prk
-            .expand(&info, hmac::HMAC_SHA256)
+            .expand(info, hmac::HMAC_SHA256)
             .and_then(|okm| okm.fill(&mut key));
         // 32 bytes are within HKDF's bounds; an all-zero key must never be used instead.
         if filled.is_err() {
@@ -112,31 +131,35 @@ impl Master {
         key
     }
 
-    /// Encrypts and authenticates (AES-256-GCM); `context` names what it is, and must be given again.
+    /// Encrypts and authenticates; `context` names what it is, and must be given again.
+    ///
+    /// AES-256-GCM with a key of its own for each message, derived from 12 of its 24 random bytes: a
+    /// login page is sealed for whoever asks, and random 12-byte nonces under one key are safe for only
+    /// 2^32 messages (NIST SP 800-38D section 8.3).
     pub fn seal(&self, context: &str, plain: &[u8], entropy: &Entropy) -> Vec<u8> {
-        let nonce = entropy.bytes::<12>();
+        let (salt, nonce) = (entropy.bytes::<12>(), entropy.bytes::<12>());
         let mut sealed = plain.to_vec();
-        let done = self.aead_key().seal_in_place_append_tag(
+        let done = self.aead_key(&salt).seal_in_place_append_tag(
             aead::Nonce::assume_unique_for_key(nonce),
             aead::Aad::from(context.as_bytes()),
             &mut sealed,
         );
+        // Nothing may leave unencrypted; GCM fails only for messages of 64 GiB.
         if done.is_err() {
             std::process::abort();
         }
-        let mut out = nonce.to_vec();
-        out.append(&mut sealed);
-        out
+        [&salt, &nonce, sealed.as_slice()].concat()
     }
 
     /// `None`: made under another key, for another context, or changed.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, rest) = sealed.split_first_chunk::<12>()?;
-        let mut rest = rest.to_vec();
+        let (salt, rest) = sealed.split_first_chunk::<12>()?;
+        let (nonce, rest) = rest.split_first_chunk::<12>()?;
         let nonce = aead::Nonce::assume_unique_for_key(*nonce);
         let aad = aead::Aad::from(context.as_bytes());
-        let plain = self.aead_key().open_in_place(nonce, aad, &mut rest).ok()?;
-        Some(plain.to_vec())
+        let mut rest = rest.to_vec();
+        let plain = self.aead_key(salt).open_in_place(nonce, aad, &mut rest);
+        Some(plain.ok()?.to_vec())
     }
 
     /// [`Master::seal`] as text for a URL or a form.
@@ -148,9 +171,8 @@ impl Master {
         self.open(context, &URL_SAFE_NO_PAD.decode(text).ok()?)
     }
 
-    fn aead_key(&self) -> aead::LessSafeKey {
-        let key = self.derive("seal");
-        match aead::UnboundKey::new(&aead::AES_256_GCM, &key) {
+    fn aead_key(&self, salt: &[u8; 12]) -> aead::LessSafeKey {
+        match aead::UnboundKey::new(&aead::AES_256_GCM, &self.expand(&[b"seal", salt])) {
             Ok(key) => aead::LessSafeKey::new(key),
             Err(_) => std::process::abort(),
         }
@@ -168,11 +190,57 @@ mod tests {
         assert_eq!(a.open_text("login", &sealed).unwrap(), b"secret");
         assert!(b.open_text("login", &sealed).is_none());
         assert!(a.open_text("consent", &sealed).is_none());
-        let mut changed = sealed.clone();
-        changed.replace_range(20..21, if &sealed[20..21] == "A" { "B" } else { "A" });
-        assert!(a.open_text("login", &changed).is_none());
-        assert!(a.open_text("login", "").is_none());
+        // Whatever character is changed, or cut off, nothing opens.
+        for at in 0..sealed.len() - 1 {
+            let mut changed = sealed.clone();
+            let other = if &sealed[at..=at] == "A" { "B" } else { "A" };
+            changed.replace_range(at..=at, other);
+            assert!(a.open_text("login", &changed).is_none(), "{at}");
+            assert!(a.open_text("login", &sealed[..at]).is_none(), "{at}");
+        }
         assert_ne!(a.fingerprint(), b.fingerprint());
+        assert_ne!(a.derive("one"), a.derive("two"));
+        assert_eq!(format!("{a:?}"), "Master(…)");
+    }
+
+    #[test]
+    fn the_same_text_is_never_sealed_alike() {
+        let (master, entropy) = (Master::from_bytes([1; 32]), Entropy::seeded(1));
+        let [a, b] = [0, 1].map(|_| master.seal("login", b"secret", &entropy));
+        assert_ne!(a[..24], b[..24]);
+        assert_ne!(a[24..], b[24..]);
+    }
+
+    #[test]
+    fn a_key_is_read_in_either_base64_and_refused_in_words() {
+        let key = STANDARD.encode([251; 32]);
+        let expected = Master::from_bytes([251; 32]).fingerprint();
+        for text in [
+            key.clone(),
+            format!(" {key}\n"),
+            URL_SAFE_NO_PAD.encode([251; 32]),
+        ] {
+            assert_eq!(Master::from_text(&text).unwrap().fingerprint(), expected);
+        }
+        for text in ["", "short", "not base64 !", &STANDARD.encode([1; 31])] {
+            let refused = Master::from_text(text).unwrap_err().to_string();
+            assert!(refused.contains("openssl rand -base64 32"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn whoever_starts_at_once_gets_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let prints: Vec<String> = std::thread::scope(|scope| {
+            let start = || Master::create_file(&path, &Entropy::system()).unwrap();
+            let racers: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            let keys = racers.into_iter().map(|racer| racer.join().unwrap());
+            keys.map(|key| key.fingerprint()).collect()
+        });
+        assert!(prints.iter().all(|print| *print == prints[0]));
+        // No draft is left behind.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
