@@ -133,7 +133,7 @@ CREATE TABLE keys (
   kid          TEXT NOT NULL PRIMARY KEY,
   key_usage    TEXT NOT NULL,          -- sig | refresh
   alg          TEXT NOT NULL,
-  state        TEXT NOT NULL,          -- next | current | previous
+  state        TEXT NOT NULL,          -- next | current | previous | retired
   public_jwk   TEXT NOT NULL,
   sealed       BLOB NOT NULL,
   created_at   BIGINT NOT NULL,

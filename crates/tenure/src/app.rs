@@ -131,12 +131,20 @@ impl App {
         self.reload_if_changed().await
     }
 
-    /// Reads settings and keys again if their version changed.
+    /// Reads settings and keys again if their version changed: both as of one instant, or, when
+    /// something fails, neither, and the next call tries again.
     pub async fn reload_if_changed(&self) -> anyhow::Result<()> {
-        if self.settings.refresh(&self.store).await? {
-            let rows = self.store.read(|tx| tx.keys()).await?;
+        let known = self.settings.current().version;
+        let fresh = self.store.read(move |tx| {
+            if tx.configuration_version()? == known {
+                return Ok(None);
+            }
+            Ok(Some((Settings::load(tx)?, tx.keys()?)))
+        });
+        if let Some((settings, rows)) = fresh.await.context("reading the settings")? {
             let ring = KeyRing::open(&rows, &self.master)?;
             *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+            self.settings.replace(settings);
         }
         Ok(())
     }
@@ -193,9 +201,9 @@ pub fn open_master(
 
 fn open_ring(store: &Store, master: &Master, now: Timestamp) -> anyhow::Result<KeyRing> {
     let rows = store.read_blocking(|tx| tx.keys())?;
-    let made = rollover::missing(&rows, master, now)?;
+    let made = rollover::missing(&rows, "current", master, now)?;
     if !made.is_empty() {
-        store.write_blocking(move |tx| made.iter().try_for_each(|key| tx.put_key(key)))?;
+        store.write_blocking(move |tx| rollover::store_missing(tx, made))?;
     }
     KeyRing::open(&store.read_blocking(|tx| tx.keys())?, master).context("opening the signing keys")
 }

@@ -1,12 +1,11 @@
 //! What the installation is configured with, as one immutable snapshot: tenant, clients, APIs.
-//! Another process (`tenure apply`) may change it at any time; [`Cache::current`] notices within a second.
+//! Another process (`tenure apply`) may change it at any time; [`crate::app::App::notice_changes`] notices at the next request.
 
-use anyhow::Context;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use tenure_protocol::limits::{Caps, Limits};
 use tenure_protocol::model::{Api, Client, Tenant};
-use tenure_store::{DocumentKind, Store, StoreError, Tx};
+use tenure_store::{DocumentKind, StoreError, Tx};
 
 /// A client and the MAC of its secret.
 #[derive(Debug)]
@@ -123,20 +122,7 @@ impl Cache {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the settings again if another version is in the database. Tells whether it did.
-    pub async fn refresh(&self, store: &Store) -> anyhow::Result<bool> {
-        let known = self.current().version;
-        let fresh = store
-            .read(move |tx| {
-                if tx.configuration_version()? == known {
-                    return Ok(None);
-                }
-                Settings::load(tx).map(Some)
-            })
-            .await
-            .context("reading the settings")?;
-        let Some(fresh) = fresh else { return Ok(false) };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-        Ok(true)
+    pub fn replace(&self, settings: Settings) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 }

@@ -9,14 +9,15 @@ pub struct KeyRow {
     /// `sig` or `refresh`.
     pub usage: String,
     pub alg: String,
-    /// `next`, `current` or `previous`.
+    /// `next`, `current`, `previous` or `retired`.
     pub state: String,
     /// The public JWK as JSON; empty for a symmetric key.
     pub public: String,
-    /// The private key, encrypted.
+    /// The private key, encrypted; empty when it never signs again.
     pub sealed: Vec<u8>,
     pub created_at: Timestamp,
     pub activated_at: Option<Timestamp>,
+    /// When it stepped down last: from signing to `previous`, from there to `retired`.
     pub retired_at: Option<Timestamp>,
 }
 

@@ -60,14 +60,14 @@ fn list(installation: &Installation, as_json: bool) -> anyhow::Result<()> {
 fn roll(installation: &Installation) -> anyhow::Result<()> {
     let opened = installation.open(false)?;
     let rows = opened.store.read_blocking(|tx| tx.keys())?;
-    let made = rollover::successors(&rows, &opened.master, opened.now()?)?;
+    let made = rollover::missing(&rows, "next", &opened.master, opened.now()?)?;
+    let made = opened
+        .store
+        .write_blocking(move |tx| rollover::store_missing(tx, made))?;
     let lines: Vec<String> = made
         .iter()
         .map(|key| format!("next {} {}", key.alg, key.kid))
         .collect();
-    opened
-        .store
-        .write_blocking(move |tx| made.iter().try_for_each(|key| tx.put_key(key)))?;
     if lines.is_empty() {
         say("every key has a successor already, which waits for its time");
     }

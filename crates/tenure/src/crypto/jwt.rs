@@ -219,3 +219,46 @@ pub fn half_hash(alg: SigningAlg, text: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_hashes_of_the_specification() {
+        // OpenID Connect Core, appendix A.4 and A.6.
+        let table = [
+            (
+                "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y",
+                "77QmUPtjPfzWtF2AnpK9RQ",
+            ),
+            (
+                "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk",
+                "LDktKdoQak3Pk0cnXxCltA",
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(half_hash(SigningAlg::RS256, text), expected);
+            assert_eq!(half_hash(SigningAlg::ES256, text), expected);
+            assert_eq!(half_hash(SigningAlg::EdDSA, text).len(), 43);
+        }
+    }
+
+    #[test]
+    fn a_signed_token_has_the_header_that_relying_parties_expect() {
+        for alg in super::super::keys::ALGORITHMS {
+            let pair = Pair::parse(alg, &Pair::generate(alg).unwrap()).unwrap();
+            assert_eq!(format!("{pair:?}"), "Pair(…)");
+            let token = Signer::new("k1", alg, pair)
+                .sign(TokenKind::Access, &json!({"sub": "ü"}))
+                .unwrap();
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            assert_eq!(header.alg, algorithm(alg));
+            assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+            assert_eq!(header.kid.as_deref(), Some("k1"));
+            // RFC 7515: three parts, base64url without padding.
+            assert_eq!(token.split('.').count(), 3);
+            assert!(!token.contains(['=', '+', '/']));
+        }
+    }
+}
