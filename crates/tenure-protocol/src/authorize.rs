@@ -277,8 +277,9 @@ pub struct Facts<'a> {
     pub session: Option<&'a Session>,
     /// The subject of a verified `id_token_hint`.
     pub hinted_subject: Option<&'a str>,
-    /// When this transaction began: an authentication since then is a fresh one.
-    pub began_at: Timestamp,
+    /// Whether the session's authentication was made in this transaction. (Instants could not tell:
+    /// a login a moment before the request would count.)
+    pub just_authenticated: bool,
     /// Whether scopes of this request still lack the person's consent.
     pub consent_missing: bool,
     /// Whether the person consented in this transaction.
@@ -306,7 +307,7 @@ pub fn next_step(request: &AuthorizeRequest, facts: &Facts<'_>, now: Timestamp) 
             Step::Login
         };
     };
-    let fresh = session.authenticated_at >= facts.began_at;
+    let fresh = facts.just_authenticated;
     let demanded = facts.hinted_subject.or_else(|| request.demanded_subject());
     if demanded.is_some_and(|subject| subject != session.user_id) {
         // Somebody else is signed in, or just signed in: never issue for another user.

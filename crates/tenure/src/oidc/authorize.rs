@@ -216,7 +216,7 @@ fn without_session(context: &Context) -> Advance {
     let facts = Facts {
         session: None,
         hinted_subject: None,
-        began_at: context.transaction.began_at,
+        just_authenticated: false,
         consent_missing: false,
         just_consented: false,
     };
@@ -248,7 +248,9 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
     let facts = Facts {
         session: found.alive(),
         hinted_subject: hinted.as_deref(),
-        began_at: context.transaction.began_at,
+        just_authenticated: found
+            .alive()
+            .is_some_and(|s| context.transaction.authenticated_by(s)),
         consent_missing: !missing.is_empty(),
         just_consented: context.transaction.consented,
     };

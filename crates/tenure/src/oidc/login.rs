@@ -318,8 +318,13 @@ async fn signed_in(
     app.log.success(&entry, context.now);
     let expires = session.persistent.then_some(session.absolute_deadline);
     let set_cookie: HeaderValue = app.set_session_cookie(&cookie, expires);
+    let transaction = Transaction {
+        authenticated: Some((session.sid, session.authenticated_at)),
+        ..context.transaction.clone()
+    };
     let context = Context {
         cookie: Some(cookie),
+        transaction,
         ..context
     };
     authorize::resume(context, Some(set_cookie), headers).await

@@ -6,8 +6,9 @@ use crate::app::App;
 use crate::http;
 use ::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use tenure_protocol::Timestamp;
 use tenure_protocol::params::Params;
+use tenure_protocol::session::Session;
+use tenure_protocol::{Sid, Timestamp};
 
 const CONTEXT: &str = "transaction";
 
@@ -18,8 +19,9 @@ const FORM_LIFETIME: i64 = 12 * 3600;
 pub struct Transaction {
     /// The parameters of the request as a query string.
     pub query: String,
-    /// When it began: an authentication since then is a fresh one.
     pub began_at: Timestamp,
+    /// The authentication that was made in this transaction.
+    pub authenticated: Option<(Sid, Timestamp)>,
     /// The pushed request it came from; used up when the answer is issued.
     pub pushed: Option<String>,
     /// Whether the person consented in this transaction.
@@ -32,8 +34,14 @@ impl Transaction {
             query: params.to_query(),
             began_at: now,
             pushed,
+            authenticated: None,
             consented: false,
         }
+    }
+
+    /// Whether the session's latest authentication is the one of this transaction.
+    pub fn authenticated_by(&self, session: &Session) -> bool {
+        self.authenticated == Some((session.sid, session.authenticated_at))
     }
 
     pub fn params(&self) -> Params {

@@ -1,0 +1,22 @@
+//! Journeys: requests against the whole application, with a clock that moves by hand.
+//! Names begin with the row of the compatibility checklist or the lesson that they are about.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod authorize;
+mod limits;
+mod login;
+mod logout;
+mod machines;
+mod operations;
+mod refresh;
+mod tenant_file;
+mod token;
+mod world;
+mod wrong_input;

@@ -1,0 +1,526 @@
+//! A whole installation in a temporary folder, and browsers that use it.
+
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{Method, Request, StatusCode, header};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tenure::app::{App, Parts};
+use tenure::clock::Clock;
+use tenure::config::{BaseUrl, DatabaseUrl, OutboundConfig, Plan, ServerConfig};
+use tenure::entropy::Entropy;
+use tenure::passwords::Hasher;
+use tenure::tenantfile::Findings;
+use tenure::tenantfile::plan::{Planner, Present};
+use tenure::tenantfile::read::read;
+use tenure::tenantfile::yaml::Node;
+use tenure_protocol::Timestamp;
+use tower::ServiceExt as _;
+
+pub const BASE: &str = "http://localhost:7100";
+pub const ISSUER: &str = "http://localhost:7100/";
+pub const VERIFIER: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+pub const PASSWORD: &str = "correct horse";
+/// 2026-01-01.
+pub const START: i64 = 1_767_225_600;
+
+pub const TENANT: &str = r#"
+tenant:
+  friendly_name: Acme
+  idle_session_lifetime: 1
+  session_lifetime: 8
+  allowed_logout_urls: ["http://localhost:3009/tenant-bye"]
+clients:
+  - client_id: spa
+    name: Shop
+    app_type: spa
+    callbacks: ["http://localhost:3000/cb", "http://localhost:3000"]
+    web_origins: ["http://localhost:3000"]
+    allowed_logout_urls: ["http://localhost:3000"]
+    refresh_token: { idle_token_lifetime: 7200, token_lifetime: 86400 }
+  - client_id: forum
+    name: Forum
+    app_type: spa
+    callbacks: ["http://localhost:3002/cb"]
+    web_origins: ["http://localhost:3002"]
+    allowed_logout_urls: ["http://localhost:3002/bye"]
+    end_offline_on_logout: false
+    refresh_token: { leeway: 30, retry_window: 0 }
+  - client_id: web
+    client_secret: "s3cr-et~1 x"
+    name: Web
+    callbacks: ["http://localhost:3001/callback"]
+    allowed_logout_urls: ["http://localhost:3001", "http://localhost:3001/bye?x=1"]
+  - client_id: third
+    client_secret: third-secret
+    name: Third party
+    is_first_party: false
+    callbacks: ["http://localhost:3003/cb"]
+    allowed_logout_urls: []
+  - client_id: native
+    name: Native
+    app_type: native
+    callbacks: ["http://127.0.0.1/cb"]
+  - client_id: machine
+    client_secret: machine-secret
+    name: Machine
+    app_type: non_interactive
+resourceServers:
+  - identifier: https://api.example.com
+    name: API
+    scopes: [{value: "read:x", description: "Read x"}, {value: "write:x", description: "Write x"}]
+    allow_offline_access: true
+    allow_online_access: true
+    custom_claims: { tier: gold, sub: mallory }
+  - identifier: https://no-offline.example.com
+    name: No offline
+    token_lifetime: 86400
+  - identifier: https://rbac.example.com
+    name: RBAC
+    signing_alg: ES256
+    token_dialect: rfc9068_profile_authz
+    enforce_policies: true
+    scopes: [{value: "admin"}, {value: "user"}]
+clientGrants:
+  - client_id: Machine
+    audience: https://api.example.com
+    scope: ["read:x"]
+users:
+  - user_id: ada
+    email: Ada@example.com
+    username: ada
+    name: Ada Lovelace
+    email_verified: true
+    password: correct horse
+    permissions:
+      - { resource_server_identifier: "https://rbac.example.com", permission_name: user }
+  - user_id: bob
+    email: bob@example.com
+    password: correct horse
+"#;
+
+pub struct World {
+    pub app: Arc<App>,
+    pub clock: Clock,
+    router: Router,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    pub fn location(&self) -> &str {
+        self.header("location")
+    }
+
+    /// A parameter of the location's query or fragment.
+    pub fn answered(&self, name: &str) -> Option<String> {
+        let text = self.location().split_once(['?', '#'])?.1;
+        form_urlencoded::parse(text.as_bytes())
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.into_owned())
+    }
+
+    pub fn code(&self) -> String {
+        self.answered("code")
+            .unwrap_or_else(|| panic!("no code: {self:?}"))
+    }
+
+    pub fn error(&self) -> String {
+        let json: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        json["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The `response` object that a web_message page posts, and to which origin.
+    pub fn message(&self) -> (Value, String) {
+        assert_eq!(self.status, StatusCode::OK, "{self:?}");
+        let rest = self
+            .body
+            .split_once("response: ")
+            .unwrap_or_else(|| panic!("no message: {self:?}"))
+            .1;
+        let (object, rest) = rest.split_once("}, ").unwrap();
+        let origin = rest.split_once(");").unwrap().0;
+        (
+            serde_json::from_str(&format!("{object}")).unwrap(),
+            serde_json::from_str(origin).unwrap(),
+        )
+    }
+
+    /// The action of the form that holds `name`, and its csrf token.
+    pub fn form(&self, name: &str) -> (String, String) {
+        let form = self.body.split("<form").find(|form| form.contains(name));
+        let form = form.unwrap_or_else(|| panic!("no form with {name}: {self:?}"));
+        (
+            attribute(form, "action"),
+            attribute(form.split("name=\"csrf\"").nth(1).unwrap(), "value"),
+        )
+    }
+}
+
+fn attribute(html: &str, name: &str) -> String {
+    let rest = html.split_once(&format!("{name}=\"")).unwrap().1;
+    rest.split_once('"')
+        .unwrap()
+        .0
+        .replace("&amp;", "&")
+        .replace("&#38;", "&")
+}
+
+pub fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+pub fn header_of(token: &str) -> Value {
+    serde_json::from_slice(
+        &URL_SAFE_NO_PAD
+            .decode(token.split('.').next().unwrap())
+            .unwrap(),
+    )
+    .unwrap()
+}
+
+pub fn form(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(TENANT).await
+    }
+
+    pub async fn with(tenant: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = ServerConfig {
+            listen: ([127, 0, 0, 1], 7100).into(),
+            base_url: BaseUrl::parse(BASE).unwrap(),
+            database: DatabaseUrl::Sqlite(folder.path().join("t.db")),
+            key_file: None,
+            metrics_listen: None,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            caps: Plan::Enterprise.caps(),
+            outbound: OutboundConfig::default(),
+            manual_clock: true,
+        };
+        let clock = Clock::manual(Timestamp::from_seconds(START));
+        let parts = Parts {
+            clock: Some(clock.clone()),
+            entropy: Entropy::system(),
+            hasher: Hasher::new(64, 1).unwrap(),
+            durable: false,
+        };
+        let (app, log) = tokio::task::spawn_blocking(move || App::open(config, parts))
+            .await
+            .unwrap()
+            .unwrap();
+        tokio::spawn(log);
+        let world = Self {
+            router: tenure::router::router(app.clone()),
+            app,
+            clock,
+            _folder: folder,
+        };
+        world.apply(tenant).await;
+        world
+    }
+
+    /// What `tenure apply` does, in this process.
+    pub async fn apply(&self, text: &str) {
+        let mut findings = Findings::default();
+        let wanted = Arc::new(read(&Node::parse(text, "test").unwrap(), &mut findings));
+        let inner = wanted.clone();
+        let present = self
+            .app
+            .store
+            .read(move |tx| Present::load(tx, &inner))
+            .await
+            .unwrap();
+        let planner = Planner {
+            present: &present,
+            macs: &self.app.macs,
+            caps: &self.app.config.caps,
+            entropy: &self.app.entropy,
+            delete: false,
+        };
+        let mut changes = planner.plan(&wanted, &mut findings);
+        assert_eq!(findings.first_error(), None);
+        let hasher = Hasher::new(64, 1).unwrap();
+        for change in &mut changes {
+            if let Some(password) = change.takes_password() {
+                change.password_hash = Some(hasher.hash(&password, &Entropy::system()).unwrap());
+            }
+        }
+        let now = self.clock.now();
+        self.app
+            .store
+            .write(move |tx| changes.iter().try_for_each(|change| change.apply(tx, now)))
+            .await
+            .unwrap();
+        self.app.reload_if_changed().await.unwrap();
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let body = String::from_utf8(bytes.to_vec()).unwrap();
+        assert_ne!(
+            parts.status,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "never a 500: {body}"
+        );
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    pub async fn post(&self, path: &str, pairs: &[(&str, &str)]) -> Answer {
+        self.post_from(path, pairs, &[]).await
+    }
+
+    pub async fn post_from(
+        &self,
+        path: &str,
+        pairs: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request =
+            Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(form(pairs))).unwrap())
+            .await
+    }
+
+    pub async fn refresh(&self, client: &str, token: &str) -> Answer {
+        self.post(
+            "/oauth/token",
+            &[
+                ("grant_type", "refresh_token"),
+                ("client_id", client),
+                ("refresh_token", token),
+            ],
+        )
+        .await
+    }
+
+    pub async fn userinfo(&self, token: &str) -> Answer {
+        let request =
+            Request::get("/userinfo").header(header::AUTHORIZATION, format!("Bearer {token}"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Entries of the tenant log of one kind, oldest first; successes are written a moment later, so
+    /// only ends and refusals can be relied on.
+    pub async fn log(&self, kind: &str) -> Vec<Value> {
+        let rows = self
+            .app
+            .store
+            .read(|tx| tx.logs(None, "", 10_000))
+            .await
+            .unwrap();
+        rows.iter()
+            .filter(|row| row.kind == kind)
+            .map(|row| serde_json::from_str(&row.body).unwrap())
+            .collect()
+    }
+
+    pub fn browser(&self) -> Browser<'_> {
+        Browser {
+            world: self,
+            cookies: BTreeMap::new(),
+            user_agent: "Firefox".to_owned(),
+        }
+    }
+}
+
+/// A browser with its cookies.
+pub struct Browser<'w> {
+    pub world: &'w World,
+    pub cookies: BTreeMap<String, String>,
+    pub user_agent: String,
+}
+
+/// An authorization request of a public client; `extra` adds or (with an empty value) removes parameters.
+pub fn authorize(client: &str, redirect_uri: &str, extra: &[(&str, &str)]) -> String {
+    let mut parameters = BTreeMap::from([
+        ("client_id", client),
+        ("redirect_uri", redirect_uri),
+        ("response_type", "code"),
+        ("scope", "openid profile email"),
+        ("state", "a=="),
+        ("nonce", "n-1"),
+        (
+            "code_challenge",
+            "I3jTFKmOI5T-yXt4CqWHBKZnt9uhdpRzxJT0qz9n4jY",
+        ),
+        ("code_challenge_method", "S256"),
+    ]);
+    parameters.extend(extra.iter().copied());
+    parameters.retain(|_, value| !value.is_empty());
+    let pairs: Vec<_> = parameters.into_iter().collect();
+    format!("/authorize?{}", form(&pairs))
+}
+
+pub fn spa(extra: &[(&str, &str)]) -> String {
+    authorize("spa", "http://localhost:3000/cb", extra)
+}
+
+pub fn silent(extra: &[(&str, &str)]) -> String {
+    let mut all = vec![("prompt", "none"), ("response_mode", "web_message")];
+    all.extend(extra);
+    spa(&all)
+}
+
+impl Browser<'_> {
+    pub async fn request(
+        &mut self,
+        method: Method,
+        path: &str,
+        pairs: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let path = path.strip_prefix(BASE).unwrap_or(path);
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::COOKIE, cookies.join("; "))
+            .header(header::USER_AGENT, &self.user_agent)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self
+            .world
+            .send(request.body(Body::from(form(pairs))).unwrap())
+            .await;
+        for cookie in answer.headers.get_all(header::SET_COOKIE) {
+            let text = cookie.to_str().unwrap();
+            assert_eq!(
+                answer.header("cache-control"),
+                "no-store",
+                "CVE-2025-48947: a cookie in a cache: {text}"
+            );
+            let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
+            if text.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.request(Method::GET, path, &[], &[]).await
+    }
+
+    pub async fn post(&mut self, path: &str, pairs: &[(&str, &str)]) -> Answer {
+        self.request(Method::POST, path, pairs, &[]).await
+    }
+
+    /// Fills in the login page.
+    pub async fn submit_login(&mut self, page: &Answer, username: &str, password: &str) -> Answer {
+        let (action, csrf) = page.form("name=\"password\"");
+        self.post(
+            &action,
+            &[
+                ("csrf", &csrf),
+                ("username", username),
+                ("password", password),
+                ("action", "login"),
+            ],
+        )
+        .await
+    }
+
+    /// Opens an authorization request and signs in as ada.
+    pub async fn sign_in(&mut self, request: &str) -> Answer {
+        self.sign_in_as(request, "ada@example.com").await
+    }
+
+    pub async fn sign_in_as(&mut self, request: &str, user: &str) -> Answer {
+        let page = self.get(request).await;
+        assert_eq!(page.status, StatusCode::OK, "{page:?}");
+        let answer = self.submit_login(&page, user, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
+        answer
+    }
+
+    pub async fn exchange(&self, client: &str, redirect_uri: &str, code: &str) -> Answer {
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", redirect_uri),
+        ];
+        self.world
+            .post_from("/oauth/token", &pairs, &[("user-agent", &self.user_agent)])
+            .await
+    }
+
+    /// Signs in to the single-page application and exchanges its code.
+    pub async fn tokens(&mut self, extra: &[(&str, &str)]) -> Value {
+        let answer = self.sign_in(&spa(extra)).await;
+        let tokens = self
+            .exchange("spa", "http://localhost:3000/cb", &answer.code())
+            .await;
+        assert_eq!(tokens.status, StatusCode::OK, "{tokens:?}");
+        tokens.json()
+    }
+
+    pub async fn refresh(&self, client: &str, token: &str) -> Answer {
+        let pairs = [
+            ("grant_type", "refresh_token"),
+            ("client_id", client),
+            ("refresh_token", token),
+        ];
+        self.world
+            .post_from("/oauth/token", &pairs, &[("user-agent", &self.user_agent)])
+            .await
+    }
+
+    pub fn has_session_cookie(&self) -> bool {
+        self.cookies.contains_key("tenure_7100")
+    }
+}
+
+pub const OFFLINE: [(&str, &str); 1] = [("scope", "openid profile email offline_access")];
