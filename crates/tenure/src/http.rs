@@ -126,7 +126,8 @@ impl SessionCookie {
         crate::crypto::mac::sha256(&self.secret)
     }
 
-    fn text(&self) -> String {
+    /// The value that the browser keeps.
+    pub fn text(&self) -> String {
         format!("{}.{}", self.sid, b64(&self.secret))
     }
 

@@ -28,7 +28,8 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-async fn roll(
+/// One look: carries out what is due and tells how much that was.
+pub async fn roll(
     app: &App,
     in_use: &mut InUse,
     serving_since: Timestamp,
@@ -58,8 +59,8 @@ async fn roll(
 }
 
 /// What the last look found.
-#[derive(Default)]
-struct InUse {
+#[derive(Debug, Default)]
+pub struct InUse {
     looked_at: Timestamp,
     looked_for: Vec<u32>,
     found: BTreeSet<u32>,

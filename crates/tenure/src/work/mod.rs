@@ -1,7 +1,7 @@
 //! What the server does without being asked. Workers are started here and end with the server.
 
 mod census;
-mod keys;
+pub mod keys;
 mod sweep;
 
 use crate::app::App;

@@ -1,0 +1,188 @@
+//! The release server under test, with a database of its own.
+
+use crate::run::{cargo, check, root};
+use anyhow::{Context, bail};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const TENANT: &str = r#"
+tenant: {idle_session_lifetime: 72, session_lifetime: 168}
+clients:
+  - client_id: bench-spa
+    name: Bench
+    app_type: spa
+    callbacks: ["http://localhost:3000/cb"]
+    web_origins: ["http://localhost:3000"]
+  - client_id: bench-machine
+    name: Machine
+    app_type: non_interactive
+    client_secret: bench-secret
+resourceServers:
+  - {identifier: "https://bench.example", name: Bench, scopes: [{value: "read:x"}]}
+  - {identifier: "https://bench-es.example", name: Bench ES, signing_alg: ES256, scopes: [{value: "read:x"}]}
+clientGrants:
+  - {client_id: bench-machine, audience: "https://bench.example", scope: ["read:x"]}
+  - {client_id: bench-machine, audience: "https://bench-es.example", scope: ["read:x"]}
+users:
+  - {user_id: ada, email: ada@example.com, name: Ada Lovelace, email_verified: true, password: correct horse}
+"#;
+
+pub fn build() -> anyhow::Result<()> {
+    check(cargo().args([
+        "build",
+        "--release",
+        "-p",
+        "tenure",
+        "--bin",
+        "tenure",
+        "--example",
+        "seed",
+    ]))
+}
+
+/// A fresh folder below target/, which is on a real disk where /tmp may not be.
+pub fn folder(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = root()
+        .join("target")
+        .join(format!("bench-{name}-{}", std::process::id()));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+pub struct Server {
+    child: Child,
+    folder: PathBuf,
+    port: u16,
+    /// From the start of the process to the first `/readyz`.
+    pub start_up: Duration,
+    /// Session cookies and refresh tokens of a sample of the sessions.
+    pub sample: Vec<(String, String)>,
+}
+
+impl Server {
+    pub fn start(sessions: usize, sample: usize) -> anyhow::Result<Self> {
+        let folder = folder(&sessions.to_string())?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        let base_url = format!("http://localhost:{port}");
+        let database = folder.join("bench.db");
+        let file = folder.join("tenant.yaml");
+        std::fs::write(&file, TENANT)?;
+        let binary = root().join("target/release/tenure");
+        let url = format!("sqlite:{}", database.display());
+        check(
+            Command::new(&binary)
+                .arg("apply")
+                .arg(&file)
+                .args(["--database", &url])
+                .stdout(Stdio::null()),
+        )?;
+        let sample = seed(&database, &base_url, sessions, sample)?;
+        let began = Instant::now();
+        let child = Command::new(&binary)
+            .args([
+                "serve",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--base-url",
+                &base_url,
+                "--database",
+                &url,
+            ])
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::null())
+            .spawn()
+            .context("starting the server")?;
+        let mut server = Self {
+            child,
+            folder,
+            port,
+            start_up: Duration::ZERO,
+            sample,
+        };
+        server.start_up = server.wait_until_ready(began)?;
+        // Let start-up work settle, so that memory is that of an idle server.
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(server)
+    }
+
+    fn wait_until_ready(&mut self, began: Instant) -> anyhow::Result<Duration> {
+        use std::io::{Read as _, Write as _};
+        while began.elapsed() < Duration::from_secs(30) {
+            if let Ok(mut stream) = std::net::TcpStream::connect(self.address()) {
+                stream.write_all(
+                    b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+                )?;
+                let mut text = String::new();
+                stream.read_to_string(&mut text)?;
+                if text.starts_with("HTTP/1.1 200") {
+                    return Ok(began.elapsed());
+                }
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        bail!("the server did not become ready");
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Resident memory in bytes.
+    pub fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+
+    pub fn bytes_on_disk(&self) -> anyhow::Result<u64> {
+        Ok(std::fs::metadata(self.folder.join("bench.db"))?.len())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn seed(
+    database: &Path,
+    base_url: &str,
+    sessions: usize,
+    sample: usize,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let output = Command::new(root().join("target/release/examples/seed"))
+        .arg(database)
+        .args([base_url, &sessions.to_string(), &sample.to_string()])
+        .output()
+        .context("running the seed example")?;
+    if !output.status.success() {
+        bail!(
+            "seeding failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .collect())
+}

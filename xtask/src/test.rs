@@ -1,0 +1,4 @@
+//! to come
+pub fn run(_full: bool) -> anyhow::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! to come
+pub fn run() -> anyhow::Result<()> {
+    Ok(())
+}
