@@ -302,7 +302,8 @@ fn ask(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
         &serde_json::to_vec(plan).unwrap_or_default(),
         &app.entropy,
     );
-    pages::confirm_logout(app, headers, &guard, &sealed, plan.ui_locales.as_deref())
+    let (target, locales) = (plan.target.as_deref(), plan.ui_locales.as_deref());
+    pages::confirm_logout(app, headers, &guard, &sealed, target, locales)
 }
 
 /// The person answered: `action=logout` or `stay`.

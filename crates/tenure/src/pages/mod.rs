@@ -260,30 +260,26 @@ struct ConfirmTemplate<'a> {
     csrf: &'a str,
 }
 
+/// Asks before signing out. `plan` is sealed; `target` is where the browser goes afterwards.
 pub fn confirm_logout(
     app: &App,
     headers: &HeaderMap,
     guard: &FormGuard,
-    sealed: &str,
+    plan: &str,
+    target: Option<&str>,
     ui_locales: Option<&str>,
 ) -> Response {
-    let frame = frame(app, headers, ui_locales);
     let template = ConfirmTemplate {
-        frame,
+        frame: frame(app, headers, ui_locales),
         action: "/oidc/logout",
-        sealed,
+        sealed: plan,
         csrf: &guard.token,
     };
-    // After the confirmation the browser goes on to an allowed logout URL of whichever client asked.
-    with_guard(
-        app,
-        guard,
-        page(
-            StatusCode::OK,
-            &template,
-            "https: http://localhost:* http://127.0.0.1:* http://[::1]:*",
-        ),
-    )
+    let target = target.and_then(|url| url::Url::parse(url).ok());
+    let origin = target
+        .map(|url| url.origin().ascii_serialization())
+        .unwrap_or_default();
+    with_guard(app, guard, page(StatusCode::OK, &template, &origin))
 }
 
 #[derive(Template)]
