@@ -14,6 +14,7 @@ mod limits;
 mod login;
 mod logout;
 mod machines;
+mod openidconnect;
 mod operations;
 mod refresh;
 mod tenant_file;
