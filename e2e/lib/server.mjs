@@ -1,0 +1,111 @@
+// A real server with a database of its own, and a client that fills in its pages.
+import { spawn, execFileSync } from 'node:child_process';
+import { createServer } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const binary = process.env.TENURE_BINARY ?? new URL('../../target/debug/tenure', import.meta.url).pathname;
+
+export const freePort = () =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+
+export class Server {
+  static async start(tenant, { manualClock = true } = {}) {
+    const server = new Server();
+    server.folder = mkdtempSync(join(tmpdir(), 'tenure-e2e-'));
+    server.port = await freePort();
+    server.base = `http://localhost:${server.port}`;
+    server.issuer = `${server.base}/`;
+    server.database = `sqlite:${join(server.folder, 'e2e.db')}`;
+    server.manualClock = manualClock;
+    server.apply(tenant);
+    await server.run();
+    return server;
+  }
+
+  apply(tenant) {
+    const file = join(this.folder, 'tenant.yaml');
+    writeFileSync(file, tenant, { mode: 0o600 });
+    return execFileSync(binary, ['apply', file, '--database', this.database], { encoding: 'utf8' });
+  }
+
+  command(...args) {
+    return execFileSync(binary, [...args, '--database', this.database], { encoding: 'utf8' });
+  }
+
+  async run() {
+    const args = ['serve', '--listen', `127.0.0.1:${this.port}`, '--base-url', this.base, '--database', this.database];
+    if (this.manualClock) args.push('--manual-clock');
+    this.child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, RUST_LOG: 'error' } });
+    for (let tries = 0; tries < 400; tries += 1) {
+      try {
+        if ((await fetch(`${this.base}/readyz`)).ok) return;
+      } catch {
+        // Not listening yet.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error('the server did not become ready');
+  }
+
+  async kill(signal = 'SIGKILL') {
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill(signal);
+    await ended;
+  }
+
+  async stop() {
+    await this.kill('SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async advance(seconds) {
+    const answer = await fetch(`${this.base}/dev/clock`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ advance_seconds: seconds }),
+    });
+    return (await answer.json()).now;
+  }
+}
+
+// A browser without script: cookies, forms, redirects within the server.
+export class Person {
+  constructor(server) {
+    this.server = server;
+    this.cookies = new Map();
+  }
+
+  async request(url, options = {}) {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const answer = await fetch(new URL(url, this.server.base), {
+      redirect: 'manual', ...options, headers: { ...options.headers, cookie, 'user-agent': 'e2e' },
+    });
+    for (const line of answer.headers.getSetCookie()) {
+      const [name, value] = line.split(';')[0].split(/=(.*)/s);
+      if (line.includes('Max-Age=0')) this.cookies.delete(name);
+      else this.cookies.set(name, value);
+    }
+    return answer;
+  }
+
+  // Follows an authorization URL, signing in when asked, to the application's redirect.
+  async authorize(url, username = 'ada@example.com', password = 'correct horse') {
+    let answer = await this.request(url);
+    if (answer.status === 200) {
+      const html = await answer.text();
+      const action = html.match(/action="(\/login[^"]*)"/)[1].replaceAll('&amp;', '&');
+      const csrf = html.match(/name="csrf" value="([^"]*)"/)[1];
+      answer = await this.request(action, { method: 'POST', body: new URLSearchParams({ csrf, username, password, action: 'login' }) });
+    }
+    const location = answer.headers.get('location');
+    if (!location) throw new Error(`no redirect: ${answer.status} ${await answer.text()}`);
+    return new URL(location);
+  }
+}
