@@ -32,3 +32,17 @@ pub fn check(command: &mut Command) -> anyhow::Result<()> {
 pub fn say(text: &str) {
     println!("{text}");
 }
+
+/// What a command prints on its standard output; fails when it does.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let done = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    if !done.status.success() {
+        bail!(
+            "{command:?} failed: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+    Ok(String::from_utf8(done.stdout)?)
+}
