@@ -241,7 +241,9 @@ impl Session {
                 since: user.valid_after.max(self.created_at),
             });
         }
-        if self.authenticated_at < user.valid_after {
+        // `auth_time` may run ahead of the clock (see `reauthenticate`); what was proven, was proven
+        // when the limits were copied, or quick re-authentications would outlive a credential change.
+        if self.authenticated_at.min(self.limits_since) < user.valid_after {
             let reason = EndReason::CredentialChange;
             return Some(Verdict {
                 reason,
@@ -260,30 +262,22 @@ impl Session {
     /// The earliest limit that reaches this session. Of equal ones the absolute wins, since no
     /// activity could have helped.
     fn first_deadline(&self, today: Option<&Limits>) -> (Timestamp, EndReason, Rule) {
-        let stored = [
-            (
-                self.absolute_deadline,
-                EndReason::Absolute,
-                Rule::StoredAbsolute,
-            ),
-            (self.idle_deadline, EndReason::Idle, Rule::StoredIdle),
-        ];
-        let settings = today.map(|today| {
-            [
-                (
-                    self.limits_since.plus(today.absolute_lifetime),
-                    EndReason::Absolute,
-                    Rule::SettingAbsolute,
-                ),
-                (
-                    self.last_active_at.plus(today.idle_timeout),
-                    EndReason::Idle,
-                    Rule::SettingIdle,
-                ),
-            ]
+        let (absolute, idle) = (EndReason::Absolute, EndReason::Idle);
+        let setting_absolute = today.map(|today| {
+            let at = self.limits_since.plus(today.absolute_lifetime);
+            (at, absolute, Rule::SettingAbsolute)
         });
-        let mut first = stored[0];
-        for limit in stored.into_iter().chain(settings.into_iter().flatten()) {
+        let setting_idle = today.map(|today| {
+            let at = self.last_active_at.plus(today.idle_timeout);
+            (at, idle, Rule::SettingIdle)
+        });
+        // In the order of preference: a later one must lie strictly before.
+        let mut first = (self.absolute_deadline, absolute, Rule::StoredAbsolute);
+        let stored_idle = Some((self.idle_deadline, idle, Rule::StoredIdle));
+        for limit in [setting_absolute, stored_idle, setting_idle]
+            .into_iter()
+            .flatten()
+        {
             if limit.0 < first.0 {
                 first = limit;
             }
@@ -334,7 +328,8 @@ impl Session {
         user: UserStanding,
         now: Timestamp,
     ) -> Result<Self, EndReason> {
-        if let Some(reason) = self.over(None, user, now) {
+        // It is an activity: today's limits, which the login brings, bite here too.
+        if let Some(reason) = self.over(Some(&login.limits), user, now) {
             return Err(reason);
         }
         let fresh = Self::start(self.sid, login, now);
