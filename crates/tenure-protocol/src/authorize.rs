@@ -308,8 +308,11 @@ pub fn next_step(request: &AuthorizeRequest, facts: &Facts<'_>, now: Timestamp) 
         };
     };
     let fresh = facts.just_authenticated;
-    let demanded = facts.hinted_subject.or_else(|| request.demanded_subject());
-    if demanded.is_some_and(|subject| subject != session.user_id) {
+    let mut demanded = facts
+        .hinted_subject
+        .into_iter()
+        .chain(request.demanded_subject());
+    if demanded.any(|subject| subject != session.user_id) {
         // Somebody else is signed in, or just signed in: never issue for another user.
         let hopeless = none || fresh;
         return if hopeless {

@@ -180,7 +180,13 @@ pub fn origin_matches(list: &[String], origin: &str) -> bool {
     let Ok(requested) = Url::parse(origin) else {
         return false;
     };
-    if origin.contains('\\') || requested.path() != "/" && !requested.path().is_empty() {
+    let plain = origin.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let bare = matches!(requested.path(), "" | "/")
+        && requested.query().is_none()
+        && requested.fragment().is_none()
+        && requested.username().is_empty()
+        && requested.password().is_none();
+    if !plain || !bare {
         return false;
     }
     list.iter()
