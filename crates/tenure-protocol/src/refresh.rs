@@ -195,10 +195,14 @@ fn exchange(family: &Family, policy: &Policy, origin: &Origin, now: Timestamp) -
         .absolute_lifetime
         .map(|seconds| family.created_at.plus(seconds));
     let absolute_deadline = earlier(family.absolute_deadline, setting);
-    let idle_deadline = earlier(policy.idle_timeout.map(|s| now.plus(s)), absolute_deadline)
-        .filter(|_| policy.idle_timeout.is_some());
+    // A clock that went backwards must not shorten what was promised.
+    let exchanged_at = now.max(family.last_exchanged_at);
+    let idle = policy
+        .idle_timeout
+        .map(|seconds| exchanged_at.plus(seconds));
+    let idle_deadline = idle.and_then(|idle| earlier(Some(idle), absolute_deadline));
     let mut next = Family {
-        last_exchanged_at: now.max(family.last_exchanged_at),
+        last_exchanged_at: exchanged_at,
         idle_deadline,
         absolute_deadline,
         rotated_by: origin.clone(),
