@@ -68,10 +68,11 @@ const DEFAULT_ABSOLUTE: i64 = 168 * 3600;
     reason = "`as` saturates, and the caps clamp"
 )]
 fn seconds(minutes: Option<f64>, hours: Option<f64>) -> Option<i64> {
-    let seconds = minutes
-        .map(|m| m * 60.0)
-        .or_else(|| hours.map(|h| h * 3600.0))?;
-    (seconds >= 1.0).then(|| seconds.round() as i64)
+    [(minutes, 60.0), (hours, 3600.0)]
+        .into_iter()
+        .filter_map(|(value, unit)| Some(value? * unit))
+        .find(|seconds| *seconds >= 1.0)
+        .map(|seconds| seconds.round() as i64)
 }
 
 /// A lifetime that a tenant's settings must not have: the API answers 400, `apply` names it.

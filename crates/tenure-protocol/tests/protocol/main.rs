@@ -1,0 +1,52 @@
+//! The crate's decisions as tables (a file per decision), and as properties of random histories.
+
+#[cfg(test)]
+mod authorize_malformed;
+#[cfg(test)]
+mod authorize_parse;
+#[cfg(test)]
+mod authorize_step;
+#[cfg(test)]
+mod code;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod family_history;
+#[cfg(test)]
+mod family_properties;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod logout;
+#[cfg(test)]
+mod logout_urls;
+#[cfg(test)]
+mod params;
+#[cfg(test)]
+mod redirect;
+#[cfg(test)]
+mod refresh_elsewhere;
+#[cfg(test)]
+mod refresh_exchange;
+#[cfg(test)]
+mod refresh_over;
+#[cfg(test)]
+mod refresh_policy;
+#[cfg(test)]
+mod refresh_repeat;
+#[cfg(test)]
+mod refresh_token;
+#[cfg(test)]
+mod refusal;
+#[cfg(test)]
+mod scope;
+#[cfg(test)]
+mod session_events;
+#[cfg(test)]
+mod session_history;
+#[cfg(test)]
+mod session_over;
+#[cfg(test)]
+mod session_properties;
+#[cfg(test)]
+mod tokens;
