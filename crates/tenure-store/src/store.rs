@@ -135,7 +135,11 @@ impl Store {
     /// # Errors
     /// The database is damaged.
     pub fn restore(&self, keep_sessions: bool, now: Timestamp) -> Result<(i64, usize), StoreError> {
-        let problems = self.read_blocking(|tx| tx.integrity_problems())?;
+        let problems = match self.read_blocking(|tx| tx.integrity_problems()) {
+            // Damage may be such that the check itself fails.
+            Err(StoreError::Engine(problem)) => vec![problem],
+            problems => problems?,
+        };
         if let Some(problem) = problems.into_iter().next() {
             return Err(StoreError::Refused(format!(
                 "the backup is damaged: {problem}"

@@ -1,6 +1,6 @@
 //! Authorization codes, and access tokens revoked before their time.
 
-use super::{from_json, to_json};
+use super::{corrupt, from_json, to_json};
 use crate::{StoreError, Tx};
 use tenure_protocol::code::Code;
 use tenure_protocol::{Sid, Timestamp};
@@ -37,6 +37,14 @@ impl Tx<'_> {
 
     /// Marks a code as used, if nobody did: the database decides the winner. `code.consumed_at` must be set.
     pub fn consume_code(&self, code: &Code) -> Result<bool, StoreError> {
+        // Else the row would stay open, and the next exchange would win as well.
+        if code.consumed_at.is_none() {
+            return Err(corrupt(
+                "codes",
+                code.sid,
+                "is to be consumed at no instant",
+            ));
+        }
         let body = to_json(code)?;
         let changed = self.execute(
             "UPDATE codes SET consumed_at = $1, body = $2 \

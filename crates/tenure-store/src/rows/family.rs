@@ -1,6 +1,6 @@
 //! Refresh token families: one row each, however long they live.
 
-use super::{corrupt, end_values, fixed, from_json, read_end, to_json};
+use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
 use crate::tx::{Row, Value};
 use crate::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,7 @@ fn history(family: &Family) -> Result<String, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<Family, StoreError> {
-    let family_id = FamilyId::from_bytes(fixed("families", "?", row.blob(1)?)?);
+    let family_id = FamilyId::from_bytes(id("families", row.blob(1)?)?);
     let body: Body = from_json("families", family_id, &row.text(11)?)?;
     let history: History = from_json("families", family_id, &row.text(12)?)?;
     let number = |column| {

@@ -44,6 +44,12 @@ fn corrupt(table: &'static str, key: impl ToString, problem: impl ToString) -> S
     }
 }
 
+/// The column that names the row. When it is no id, its bytes are the only name there is.
+fn id<const N: usize>(table: &'static str, bytes: Vec<u8>) -> Result<[u8; N], StoreError> {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    fixed(table, format!("0x{digits}"), bytes)
+}
+
 /// A BLOB column of an exact length.
 fn fixed<const N: usize>(
     table: &'static str,

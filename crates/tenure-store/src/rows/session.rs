@@ -1,6 +1,6 @@
 //! Sessions and their participants.
 
-use super::{corrupt, end_values, fixed, from_json, read_end, to_json};
+use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
 use crate::tx::{Row, Value};
 use crate::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
@@ -73,14 +73,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Stores what an event changed. A session that does not exist is never brought (back) to life by it.
+    /// Stores what an event changed. A session that is gone or has ended is never brought back to
+    /// life by it, nor is its end replaced: whoever loaded it before that must decide anew.
     pub fn update_session(&self, session: &Session) -> Result<(), StoreError> {
         let body = body(session)?;
         let [at, reason, by, from] = end_values(session.end.as_ref());
         let changed = self.execute(
             "UPDATE sessions SET secret_hash = $1, authenticated_at = $2, last_active_at = $3, \
              idle_deadline = $4, absolute_deadline = $5, body = $6, ended_at = $7, \
-             end_reason = $8, end_by = $9, end_from = $10 WHERE sid = $11",
+             end_reason = $8, end_by = $9, end_from = $10 \
+             WHERE sid = $11 AND ended_at IS NULL",
             &[
                 (&session.secret_hash).into(),
                 session.authenticated_at.into(),
@@ -98,7 +100,7 @@ impl Tx<'_> {
         if changed == 1 {
             Ok(())
         } else {
-            Err(corrupt("sessions", session.sid, "is gone"))
+            Err(corrupt("sessions", session.sid, "is gone or has ended"))
         }
     }
 
@@ -228,7 +230,7 @@ fn body(session: &Session) -> Result<String, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<Session, StoreError> {
-    let sid = Sid::from_bytes(fixed("sessions", "?", row.blob(0)?)?);
+    let sid = Sid::from_bytes(id("sessions", row.blob(0)?)?);
     let body: Body = from_json("sessions", sid, &row.text(8)?)?;
     let session = Session {
         sid,

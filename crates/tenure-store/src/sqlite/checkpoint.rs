@@ -11,6 +11,9 @@ use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long the writer lets readers keep it from starting the log anew.
+const PATIENCE: Duration = Duration::from_millis(10);
+
 /// The log's bound in bytes. While it is smaller the writer never waits for a checkpoint.
 const LOG_BYTES: u64 = 64 << 20;
 
@@ -34,7 +37,10 @@ pub(super) fn help_if_needed(connection: &Connection, path: &Path) {
     if std::fs::metadata(log).is_ok_and(|file| file.len() > LOG_BYTES) {
         // Nothing is written meanwhile, so this one completes and the next group starts the log anew.
         // The file keeps its size; TRUNCATE gives it back, or the test above would stay true.
+        // It waits for readers, but not long: a backup reads for minutes, and the next group tries again.
+        drop(connection.busy_timeout(PATIENCE));
         drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        drop(connection.busy_timeout(super::BUSY_TIMEOUT));
     }
 }
 

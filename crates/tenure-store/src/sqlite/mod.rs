@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// How long to wait for another program that writes to the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
 pub(crate) struct Engine {
     path: PathBuf,
     /// `None` once closed.
@@ -112,7 +115,7 @@ fn send(sender: &SyncSender<Box<dyn Job>>, job: Box<dyn Job>) -> Result<(), Stor
 
 fn connect(path: &Path, durable: bool) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(|error| cannot_open(path, &error))?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", if durable { "full" } else { "off" })?;
     // A thread of its own writes the log back (see checkpoint.rs).
@@ -127,7 +130,7 @@ fn connect_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -4_096)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
@@ -153,6 +156,10 @@ pub(crate) fn backup(
         )));
     }
     let source = connect_reader(from)?;
+    // The snapshot is held throughout: a copy of what changes between two steps would start over,
+    // and on a busy server never end.
+    source.execute_batch("BEGIN")?;
+    source.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
     let mut copy = Connection::open(target).map_err(|error| cannot_open(target, &error))?;
     let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
     loop {
