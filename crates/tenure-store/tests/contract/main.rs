@@ -1,0 +1,163 @@
+//! The contract of the Store, which every engine keeps. A test is a plain function over a private,
+//! empty database; the table below makes a `#[test]` of each for each engine. What only one engine
+//! has (SQLite's files) is in a file of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod clock;
+mod compare_and_set;
+mod concurrency;
+mod corrupt;
+mod crash;
+mod fresh;
+mod life;
+mod lists;
+mod people;
+mod restore;
+mod round_trip;
+mod round_trip_tenant;
+mod sample;
+mod sqlite_only;
+mod support;
+mod sweep;
+mod transactions;
+mod variety;
+
+/// The tests of the table, each over a fresh database of one engine.
+macro_rules! engine {
+    ($fresh:path, $($file:ident { $($name:ident)+ })+) => {
+        $(mod $file {
+            $(#[test]
+            fn $name() {
+                crate::$file::$name(&$fresh());
+            })+
+        })+
+    };
+}
+
+/// One line for each engine.
+macro_rules! contract {
+    ($($table:tt)+) => {
+        mod sqlite {
+            engine!(crate::fresh::Fresh::sqlite, $($table)+);
+        }
+    };
+}
+
+contract! {
+    round_trip {
+        sessions
+        participants
+        families
+        families_change
+        codes
+        revoked_tokens
+        one_time
+    }
+    people {
+        users
+        identifiers_belong_to_one_user
+        permissions
+        consents
+    }
+    round_trip_tenant {
+        documents
+        documents_by_kind
+        every_change_raises_the_configuration_version
+        keys
+        throttle
+        logs
+        meta
+    }
+    compare_and_set {
+        a_stale_generation_changes_nothing
+        a_family_is_found_only_with_its_own_session
+        an_ended_family_stays_ended
+        an_ended_session_stays_ended
+        a_session_that_is_gone_stays_gone
+        a_code_is_consumed_once
+        a_code_is_not_consumed_without_an_instant
+        one_time_is_recorded_once_and_taken_once
+        one_time_kinds_do_not_mix
+        an_id_is_never_used_twice
+        revoking_a_token_touches_no_other
+    }
+    concurrency {
+        threads_that_race_for_one_family
+        tasks_that_race_for_one_code
+        threads_that_race_for_one_assertion
+        many_writers_on_many_sessions
+        two_programs_on_one_database
+        readers_see_every_answered_write
+        a_reader_sees_one_instant
+        readers_never_see_half_a_transaction
+        many_open_a_new_database_at_once
+    }
+    transactions {
+        an_err_rolls_back_only_its_own_closure
+        a_panic_rolls_back_only_its_own_closure
+        a_panic_while_reading_harms_nobody
+        a_refusal_is_a_value_and_commits
+        state_and_side_effect_stand_or_fall_together
+        nothing_is_answered_or_seen_before_the_commit
+        a_commit_that_fails_is_never_a_success
+        a_caller_who_goes_away_changes_nothing
+        a_reading_closure_cannot_write
+    }
+    life {
+        a_full_queue_answers_overloaded_and_loses_nothing
+        full_readers_do_not_stop_the_writer
+        a_closed_store_says_so
+        closing_finishes_what_waits
+        dropping_finishes_what_waits
+        dropping_without_closing_loses_nothing
+        opening_twice_is_fine
+        a_database_from_a_newer_program_is_refused
+    }
+    corrupt {
+        a_broken_session_is_named
+        a_broken_family_is_named
+        a_broken_code_is_named
+        a_broken_user_is_named
+        an_id_of_the_wrong_length_is_named
+        a_broken_row_leaves_others_alone
+    }
+    clock {
+        a_session_of_the_future_keeps_what_it_was_promised
+        a_family_of_the_future_keeps_its_last_exchange
+        the_generation_decides_and_not_the_instant
+        nothing_of_the_future_is_swept
+    }
+    sweep {
+        a_session_goes_with_all_that_hangs_on_it
+        a_session_stays_while_a_family_of_it_lives
+        every_sweep_takes_only_what_is_due_and_at_most_so_many
+        logs_are_swept_by_id
+        what_has_expired_is_still_there_until_swept
+    }
+    lists {
+        sessions_by_user_show_nobody_elses
+        sessions_page_by_page
+        sessions_that_are_alive
+        a_census_counts_each_live_session_once
+        families_by_session_and_by_user
+        refresh_keys_that_live_families_name
+        users_page_by_page
+        logs_in_the_order_of_their_ids
+    }
+    restore {
+        ends_every_session_and_family_and_raises_the_epoch
+        keeps_the_first_end
+        keeps_sessions_when_asked_to
+        begins_again_where_it_was_interrupted
+    }
+    crash {
+        what_was_answered_survives_a_kill
+    }
+}
