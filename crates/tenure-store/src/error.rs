@@ -12,6 +12,9 @@ pub enum StoreError {
     },
     /// The engine failed: disk full, I/O, a constraint.
     Engine(String),
+    /// The database cannot be reached, or did not answer in time: trying again is right. Whether a
+    /// transaction whose commit was not answered happened is not known.
+    Unavailable(String),
     /// Too many transactions wait already.
     Overloaded,
     /// The closure panicked; its changes were rolled back, those of others were not.
@@ -33,6 +36,7 @@ impl fmt::Display for StoreError {
                 write!(f, "table {table}, row {key}: {problem}")
             }
             Self::Engine(message) => write!(f, "database: {message}"),
+            Self::Unavailable(message) => write!(f, "database unavailable: {message}"),
             Self::Overloaded => f.write_str("too many transactions are waiting for the database"),
             Self::Panicked => f.write_str("a transaction panicked and was rolled back"),
             Self::Closed => f.write_str("the database is closed"),
@@ -45,6 +49,12 @@ impl std::error::Error for StoreError {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
         Self::Engine(error.to_string())
     }
 }

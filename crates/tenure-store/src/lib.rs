@@ -7,12 +7,17 @@
 mod error;
 mod job;
 mod migrate;
+mod notice;
+mod postgres;
 mod rows;
 mod sqlite;
 mod store;
 mod tx;
+mod value;
 
 pub use error::StoreError;
+pub use notice::Notice;
+pub use postgres::PostgresOptions;
 pub use rows::*;
-pub use store::{Options, Store};
+pub use store::{Options, Place, Store};
 pub use tx::Tx;

@@ -1,27 +1,73 @@
-//! Numbered, embedded migrations.
+//! Numbered, embedded migrations, the same for both engines.
+//!
+//! During a rolling update the previous program runs on beside the new one, so a migration adds what
+//! the previous program can live with, and says with `usable_by` which programs that are. One that
+//! takes something away comes a release after nothing uses it any more.
 
 use crate::StoreError;
 use rusqlite::Connection;
 
-const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("../migrations/0001_backbone.sql"))];
+pub(crate) struct Migration {
+    pub(crate) number: i64,
+    /// The oldest program, by the newest migration it knows, that can use the schema afterwards.
+    pub(crate) usable_by: i64,
+    pub(crate) sql: &'static str,
+}
+
+pub(crate) const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        usable_by: 1,
+        sql: include_str!("../migrations/0001_backbone.sql"),
+    },
+    Migration {
+        number: 2,
+        usable_by: 1,
+        sql: include_str!("../migrations/0002_several_servers.sql"),
+    },
+];
 
 /// The newest schema this program knows.
 pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// Brings the schema up to date. A database from a newer program is refused.
+/// Whether this program can use a database. `usable_by` is 0 where none is recorded.
+pub(crate) fn judge(version: i64, usable_by: i64) -> Result<(), StoreError> {
+    let needed = if usable_by == 0 { version } else { usable_by };
+    if needed > SCHEMA_VERSION {
+        return Err(StoreError::Refused(format!(
+            "the database has schema version {version}, but this program knows versions up to \
+             {SCHEMA_VERSION}: start the newer program that wrote it"
+        )));
+    }
+    Ok(())
+}
+
+/// Brings an embedded database up to date.
 pub(crate) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > SCHEMA_VERSION {
-        return Err(StoreError::Refused(format!(
-            "the database has schema version {found}, but this program knows versions up to \
-             {SCHEMA_VERSION}: start the newer program that wrote it"
-        )));
-    }
-    for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > found) {
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", number)?;
+    let usable_by = if found > SCHEMA_VERSION {
+        let recorded: Option<String> = transaction
+            .query_row(
+                "SELECT value FROM meta WHERE name = 'schema_usable_by'",
+                [],
+                |row| row.get(0),
+            )
+            .ok();
+        recorded.and_then(|text| text.parse().ok()).unwrap_or(0)
+    } else {
+        0
+    };
+    judge(found, usable_by)?;
+    for migration in MIGRATIONS.iter().filter(|m| m.number > found) {
+        transaction.execute_batch(migration.sql)?;
+        transaction.pragma_update(None, "user_version", migration.number)?;
+        transaction.execute(
+            "INSERT INTO meta (name, value) VALUES ('schema_usable_by', ?1) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [migration.usable_by.to_string()],
+        )?;
     }
     transaction.commit()?;
     Ok(())

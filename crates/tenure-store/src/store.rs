@@ -1,28 +1,43 @@
 //! The one Store: closures go to the writer thread or to a reader thread, answers come back after the commit.
 
 use crate::job::{Closure, Job};
-use crate::sqlite::{self, Engine};
-use crate::{StoreError, Tx};
+use crate::notice::Notices;
+use crate::postgres::{self, Mode, PostgresOptions};
+use crate::{Notice, StoreError, Tx, sqlite};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenure_protocol::Timestamp;
+use tokio::sync::broadcast;
+
+/// Where a database is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A file, used by one process that serves (and by the command line beside it).
+    Sqlite(PathBuf),
+    /// A server, used by any number of processes.
+    Postgres(PostgresOptions),
+}
 
 /// How to open a database.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub path: PathBuf,
-    /// `false` gives up durability for speed: for tests that do not crash, never for a server.
+    pub place: Place,
+    /// `false` gives up durability for speed: for tests that do not crash, never for a server. (SQLite only.)
     pub durable: bool,
-    /// Threads that read.
+    /// Threads that read. (SQLite only.)
     pub readers: usize,
-    /// Closures that may wait for the writer before new ones are refused.
+    /// Closures that may wait for the writer before new ones are refused. (SQLite only.)
     pub queue: usize,
 }
 
 impl Options {
     pub fn new(path: impl AsRef<Path>) -> Self {
+        Self::at(Place::Sqlite(path.as_ref().to_owned()))
+    }
+
+    pub fn at(place: Place) -> Self {
         Self {
-            path: path.as_ref().to_owned(),
+            place,
             durable: true,
             readers: 2,
             queue: 10_000,
@@ -42,12 +57,28 @@ impl Options {
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<Engine>,
+    notices: Notices,
+}
+
+enum Engine {
+    Sqlite(sqlite::Engine),
+    Postgres(postgres::Engine),
+}
+
+impl Engine {
+    fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
+        match (self, mode) {
+            (Self::Sqlite(engine), Mode::Read) => engine.read(job),
+            (Self::Sqlite(engine), Mode::Write) => engine.write(job),
+            (Self::Postgres(engine), mode) => engine.submit(job, mode),
+        }
+    }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
-            .field("path", &self.engine.path())
+            .field("database", &self.describe())
             .finish_non_exhaustive()
     }
 }
@@ -58,9 +89,33 @@ impl Store {
     /// # Errors
     /// The file cannot be opened or written, or comes from a newer program.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
+        let notices = Notices::new();
+        let engine = match &options.place {
+            Place::Sqlite(path) => Engine::Sqlite(sqlite::open(options, path, notices.clone())?),
+            Place::Postgres(server) => Engine::Postgres(postgres::open(server, notices.clone())?),
+        };
         Ok(Self {
-            engine: Arc::new(sqlite::open(options)?),
+            engine: Arc::new(engine),
+            notices,
         })
+    }
+
+    /// The database in words, without secrets.
+    pub fn describe(&self) -> String {
+        match &*self.engine {
+            Engine::Sqlite(engine) => engine.path().display().to_string(),
+            Engine::Postgres(engine) => engine.describe(),
+        }
+    }
+
+    /// Whether other servers may use the same database.
+    pub fn is_shared(&self) -> bool {
+        matches!(&*self.engine, Engine::Postgres(_))
+    }
+
+    /// Hears what transactions told with [`Tx::notify`], here and on other servers of the database.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
     }
 
     /// Runs `work` in a write transaction and answers when it is durable. `Err` rolls back.
@@ -73,7 +128,7 @@ impl Store {
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Closure::new(work);
-        self.engine.write(Box::new(job) as Box<dyn Job>)?;
+        self.engine.submit(Box::new(job), Mode::Write)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -87,7 +142,7 @@ impl Store {
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Closure::new(work);
-        self.engine.read(Box::new(job) as Box<dyn Job>)?;
+        self.engine.submit(Box::new(job), Mode::Read)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -102,7 +157,7 @@ impl Store {
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Closure::new(work);
-        self.engine.write(Box::new(job) as Box<dyn Job>)?;
+        self.engine.submit(Box::new(job), Mode::Write)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 
@@ -116,7 +171,7 @@ impl Store {
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = Closure::new(work);
-        self.engine.read(Box::new(job) as Box<dyn Job>)?;
+        self.engine.submit(Box::new(job), Mode::Read)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 
@@ -125,7 +180,12 @@ impl Store {
     /// # Errors
     /// The target exists or cannot be written.
     pub fn backup(&self, target: &Path, progress: impl FnMut(u64, u64)) -> Result<(), StoreError> {
-        sqlite::backup(self.engine.path(), target, progress)
+        match &*self.engine {
+            Engine::Sqlite(engine) => sqlite::backup(engine.path(), target, progress),
+            Engine::Postgres(_) => Err(StoreError::Refused(
+                "a PostgreSQL database is copied with its own tools, such as pg_dump".to_owned(),
+            )),
+        }
     }
 
     /// Makes a copied-back database safe to serve: checks it, and unless `keep_sessions` raises the
@@ -161,6 +221,9 @@ impl Store {
 
     /// Finishes what is waiting, writes the log back into the database and closes it.
     pub fn close(&self) {
-        self.engine.close();
+        match &*self.engine {
+            Engine::Sqlite(engine) => engine.close(),
+            Engine::Postgres(engine) => engine.close(),
+        }
     }
 }

@@ -1,127 +1,82 @@
 //! A transaction as closures see it: statements by text, rows by position.
 
 use crate::StoreError;
-use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, ToSql};
+use crate::notice::{CHANNEL, Notice};
+use crate::postgres::Link;
+use crate::value::{Row, Value};
+use rusqlite::Connection;
+use std::cell::RefCell;
 
 /// An open transaction. The queries of each kind of row are in `rows/`.
 pub struct Tx<'c> {
-    connection: &'c Connection,
+    engine: Engine<'c>,
+    /// What this process is told once the transaction has committed.
+    notices: RefCell<Vec<Notice>>,
 }
 
-/// A parameter. SQL texts number them `$1`, `$2`, … in the order of their first appearance.
-#[derive(Clone, Debug)]
-pub(crate) enum Value<'v> {
-    Null,
-    Int(i64),
-    Text(&'v str),
-    Blob(&'v [u8]),
-}
-
-impl ToSql for Value<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Null => ToSqlOutput::Owned(SqlValue::Null),
-            Self::Int(i) => ToSqlOutput::Owned(SqlValue::Integer(*i)),
-            Self::Text(t) => ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
-            Self::Blob(b) => ToSqlOutput::Borrowed(ValueRef::Blob(b)),
-        })
-    }
-}
-
-impl From<i64> for Value<'_> {
-    fn from(value: i64) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<tenure_protocol::Timestamp> for Value<'_> {
-    fn from(at: tenure_protocol::Timestamp) -> Self {
-        Self::Int(at.millis())
-    }
-}
-
-impl<'v> From<&'v str> for Value<'v> {
-    fn from(value: &'v str) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl<'v> From<&'v String> for Value<'v> {
-    fn from(value: &'v String) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl<'v> From<&'v [u8]> for Value<'v> {
-    fn from(value: &'v [u8]) -> Self {
-        Self::Blob(value)
-    }
-}
-
-impl<'v, const N: usize> From<&'v [u8; N]> for Value<'v> {
-    fn from(value: &'v [u8; N]) -> Self {
-        Self::Blob(value)
-    }
-}
-
-impl<'v, T: Into<Self>> From<Option<T>> for Value<'v> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Value::Null, Into::into)
-    }
-}
-
-/// A row of a result; columns by position, in the order the text selects them.
-pub(crate) struct Row<'r>(&'r rusqlite::Row<'r>);
-
-impl Row<'_> {
-    pub(crate) fn int(&self, column: usize) -> Result<i64, StoreError> {
-        Ok(self.0.get(column)?)
-    }
-
-    pub(crate) fn optional_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
-        Ok(self.0.get(column)?)
-    }
-
-    pub(crate) fn text(&self, column: usize) -> Result<String, StoreError> {
-        Ok(self.0.get(column)?)
-    }
-
-    pub(crate) fn optional_text(&self, column: usize) -> Result<Option<String>, StoreError> {
-        Ok(self.0.get(column)?)
-    }
-
-    pub(crate) fn blob(&self, column: usize) -> Result<Vec<u8>, StoreError> {
-        Ok(self.0.get(column)?)
-    }
-
-    pub(crate) fn optional_blob(&self, column: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(column)?)
-    }
-
-    pub(crate) fn instant(&self, column: usize) -> Result<tenure_protocol::Timestamp, StoreError> {
-        Ok(tenure_protocol::Timestamp::from_millis(self.int(column)?))
-    }
-
-    pub(crate) fn optional_instant(
-        &self,
-        column: usize,
-    ) -> Result<Option<tenure_protocol::Timestamp>, StoreError> {
-        Ok(self
-            .optional_int(column)?
-            .map(tenure_protocol::Timestamp::from_millis))
-    }
+/// What a transaction runs on.
+#[derive(Clone, Copy)]
+pub(crate) enum Engine<'c> {
+    Sqlite(&'c Connection),
+    Postgres(&'c Link),
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+    pub(crate) const fn sqlite(connection: &'c Connection) -> Self {
+        Self {
+            engine: Engine::Sqlite(connection),
+            notices: RefCell::new(Vec::new()),
+        }
+    }
+
+    pub(crate) const fn postgres(link: &'c Link) -> Self {
+        Self {
+            engine: Engine::Postgres(link),
+            notices: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Tells everybody who listens, on every server, once the transaction has committed.
+    pub fn notify(&self, notice: Notice) -> Result<(), StoreError> {
+        match self.engine {
+            Engine::Sqlite(_) => self.notices.borrow_mut().push(notice),
+            Engine::Postgres(link) => {
+                let payload = notice.payload();
+                link.query(
+                    "SELECT pg_notify($1, $2)",
+                    &[CHANNEL.into(), (&payload).into()],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn notices(&self) -> &RefCell<Vec<Notice>> {
+        &self.notices
+    }
+
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// What a query that is about to change its row ends with. SQLite has one writer at a time;
+    /// PostgreSQL locks the row, in transactions that may write.
+    pub(crate) fn for_update(&self, of: &str) -> String {
+        match self.engine {
+            Engine::Postgres(link) if link.writes() => format!(" FOR UPDATE OF {of}"),
+            _ => String::new(),
+        }
     }
 
     /// Runs a statement and tells how many rows it changed.
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, StoreError> {
-        let mut statement = self.prepare(sql)?;
-        Ok(statement.execute(rusqlite::params_from_iter(values))?)
+        match self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = prepare(connection, sql)?;
+                Ok(statement.execute(rusqlite::params_from_iter(values))?)
+            }
+            Engine::Postgres(link) => link.execute(sql, values),
+        }
     }
 
     /// All rows of a query, each read by `read`.
@@ -131,13 +86,21 @@ impl<'c> Tx<'c> {
         values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(read(&Row(row))?);
+        match self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = prepare(connection, sql)?;
+                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(&Row::Sqlite(row))?);
+                }
+                Ok(found)
+            }
+            Engine::Postgres(link) => {
+                let rows = link.query(sql, values)?;
+                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+            }
         }
-        Ok(found)
     }
 
     /// The first row of a query, if there is one.
@@ -147,19 +110,32 @@ impl<'c> Tx<'c> {
         values: &[Value<'_>],
         read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-        rows.next()?.map(|row| read(&Row(row))).transpose()
+        match self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = prepare(connection, sql)?;
+                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+                rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
+            }
+            Engine::Postgres(link) => {
+                let rows = link.query(sql, values)?;
+                rows.first()
+                    .map(|row| read(&Row::Postgres(row)))
+                    .transpose()
+            }
+        }
     }
+}
 
-    fn prepare(&self, sql: &str) -> Result<rusqlite::CachedStatement<'_>, StoreError> {
-        let statement = self.connection.prepare_cached(sql)?;
-        debug_assert!(
-            (1..=statement.parameter_count()).all(|i| statement
-                .parameter_name(i)
-                .is_none_or(|name| name == format!("${i}"))),
-            "parameters must first appear in order: {sql}"
-        );
-        Ok(statement)
-    }
+fn prepare<'c>(
+    connection: &'c Connection,
+    sql: &str,
+) -> Result<rusqlite::CachedStatement<'c>, StoreError> {
+    let statement = connection.prepare_cached(sql)?;
+    debug_assert!(
+        (1..=statement.parameter_count()).all(|i| statement
+            .parameter_name(i)
+            .is_none_or(|name| name == format!("${i}"))),
+        "parameters must first appear in order: {sql}"
+    );
+    Ok(statement)
 }

@@ -1,23 +1,40 @@
 //! Authorization codes, and access tokens revoked before their time.
 
 use super::{corrupt, from_json, to_json};
+use crate::value::Value;
 use crate::{StoreError, Tx};
 use tenure_protocol::code::Code;
 use tenure_protocol::{Sid, Timestamp};
 
+pub(super) const INSERT: &str =
+    "INSERT INTO codes (sid, hash, expires_at, consumed_at, body) VALUES ($1, $2, $3, $4, $5)";
+
+pub(super) fn insert_values<'v>(code: &'v Code, body: &'v str) -> Vec<Value<'v>> {
+    vec![
+        code.sid.as_bytes().into(),
+        (&code.hash).into(),
+        code.expires_at.into(),
+        code.consumed_at.into(),
+        body.into(),
+    ]
+}
+
+pub(super) const CONSUME: &str = "UPDATE codes SET consumed_at = $1, body = $2 \
+     WHERE sid = $3 AND hash = $4 AND consumed_at IS NULL";
+
+pub(super) fn consume_values<'v>(code: &'v Code, body: &'v str) -> Vec<Value<'v>> {
+    vec![
+        code.consumed_at.into(),
+        body.into(),
+        code.sid.as_bytes().into(),
+        (&code.hash).into(),
+    ]
+}
+
 impl Tx<'_> {
     pub fn insert_code(&self, code: &Code) -> Result<(), StoreError> {
         let body = to_json(code)?;
-        self.execute(
-            "INSERT INTO codes (sid, hash, expires_at, consumed_at, body) VALUES ($1, $2, $3, $4, $5)",
-            &[
-                code.sid.as_bytes().into(),
-                (&code.hash).into(),
-                code.expires_at.into(),
-                code.consumed_at.into(),
-                (&body).into(),
-            ],
-        )?;
+        self.execute(INSERT, &insert_values(code, &body))?;
         Ok(())
     }
 
@@ -46,16 +63,7 @@ impl Tx<'_> {
             ));
         }
         let body = to_json(code)?;
-        let changed = self.execute(
-            "UPDATE codes SET consumed_at = $1, body = $2 \
-             WHERE sid = $3 AND hash = $4 AND consumed_at IS NULL",
-            &[
-                code.consumed_at.into(),
-                (&body).into(),
-                code.sid.as_bytes().into(),
-                (&code.hash).into(),
-            ],
-        )?;
+        let changed = self.execute(CONSUME, &consume_values(code, &body))?;
         Ok(changed == 1)
     }
 

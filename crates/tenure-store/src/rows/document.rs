@@ -93,7 +93,7 @@ impl Tx<'_> {
     }
 }
 
-fn read(row: &crate::tx::Row<'_>) -> Result<Document, StoreError> {
+fn read(row: &crate::value::Row<'_>) -> Result<Document, StoreError> {
     Ok(Document {
         id: row.text(0)?,
         body: row.text(1)?,

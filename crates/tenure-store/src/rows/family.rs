@@ -1,7 +1,7 @@
 //! Refresh token families: one row each, however long they live.
 
 use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
-use crate::tx::{Row, Value};
+use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use tenure_protocol::refresh::{Consumed, Family, FamilyKind, Origin};
@@ -10,6 +10,12 @@ use tenure_protocol::{FamilyId, Sid, Timestamp};
 const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
      last_exchanged_at, idle_deadline, absolute_deadline, body, history, ended_at, end_reason, \
      end_by, end_from";
+
+/// Parameters 1 to 13. Only the expected generation of a family that has not ended.
+pub(super) const UPDATE: &str = "UPDATE families SET key_id = $1, generation = $2, \
+     last_exchanged_at = $3, idle_deadline = $4, absolute_deadline = $5, history = $6, \
+     ended_at = $7, end_reason = $8, end_by = $9, end_from = $10 \
+     WHERE sid = $11 AND family_id = $12 AND generation = $13 AND ended_at IS NULL";
 
 /// Fixed at the family's birth.
 #[derive(Serialize, Deserialize)]
@@ -60,42 +66,8 @@ impl Tx<'_> {
     }
 
     pub fn insert_family(&self, family: &Family) -> Result<(), StoreError> {
-        let body = to_json(&Body {
-            created_at: family.created_at,
-            scope: family.scope.clone(),
-            audience: family.audience.clone(),
-            auth_time: family.auth_time,
-            amr: family.amr.clone(),
-            acr: family.acr.clone(),
-            claims: family.claims.clone(),
-        })?;
-        let history = history(family)?;
-        let [at, reason, by, from] = end_values(family.end.as_ref());
-        self.execute(
-            &format!(
-                "INSERT INTO families ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-                 $11, $12, $13, $14, $15, $16, $17)"
-            ),
-            &[
-                family.sid.as_bytes().into(),
-                family.family_id.as_bytes().into(),
-                (&family.client_id).into(),
-                (&family.user_id).into(),
-                kind_name(family.kind).into(),
-                (&family.secret).into(),
-                i64::from(family.key_id).into(),
-                i64::from(family.generation).into(),
-                family.last_exchanged_at.into(),
-                family.idle_deadline.into(),
-                family.absolute_deadline.into(),
-                (&body).into(),
-                (&history).into(),
-                at,
-                reason,
-                by,
-                from,
-            ],
-        )?;
+        let (body, history) = (body(family)?, history(family)?);
+        self.execute(&insert(), &insert_values(family, &body, &history))?;
         Ok(())
     }
 
@@ -103,28 +75,7 @@ impl Tx<'_> {
     /// the database decides the winner (lesson CVE-2026-1035). `false`: somebody else was first.
     pub fn update_family(&self, family: &Family, expected: u32) -> Result<bool, StoreError> {
         let history = history(family)?;
-        let [at, reason, by, from] = end_values(family.end.as_ref());
-        let changed = self.execute(
-            "UPDATE families SET key_id = $1, generation = $2, last_exchanged_at = $3, \
-             idle_deadline = $4, absolute_deadline = $5, history = $6, ended_at = $7, \
-             end_reason = $8, end_by = $9, end_from = $10 \
-             WHERE sid = $11 AND family_id = $12 AND generation = $13 AND ended_at IS NULL",
-            &[
-                i64::from(family.key_id).into(),
-                i64::from(family.generation).into(),
-                family.last_exchanged_at.into(),
-                family.idle_deadline.into(),
-                family.absolute_deadline.into(),
-                (&history).into(),
-                at,
-                reason,
-                by,
-                from,
-                family.sid.as_bytes().into(),
-                family.family_id.as_bytes().into(),
-                i64::from(expected).into(),
-            ],
-        )?;
+        let changed = self.execute(UPDATE, &update_values(family, &history, expected))?;
         Ok(changed == 1)
     }
 
@@ -141,6 +92,78 @@ impl Tx<'_> {
     }
 }
 
+/// Parameters 1 to 17.
+pub(super) fn insert() -> String {
+    format!(
+        "INSERT INTO families ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15, $16, $17)"
+    )
+}
+
+/// The parameters of [`insert`].
+pub(super) fn insert_values<'v>(
+    family: &'v Family,
+    body: &'v str,
+    history: &'v str,
+) -> Vec<Value<'v>> {
+    let [at, reason, by, from] = end_values(family.end.as_ref());
+    vec![
+        family.sid.as_bytes().into(),
+        family.family_id.as_bytes().into(),
+        (&family.client_id).into(),
+        (&family.user_id).into(),
+        kind_name(family.kind).into(),
+        (&family.secret).into(),
+        i64::from(family.key_id).into(),
+        i64::from(family.generation).into(),
+        family.last_exchanged_at.into(),
+        family.idle_deadline.into(),
+        family.absolute_deadline.into(),
+        body.into(),
+        history.into(),
+        at,
+        reason,
+        by,
+        from,
+    ]
+}
+
+/// The parameters of [`UPDATE`].
+pub(super) fn update_values<'v>(
+    family: &'v Family,
+    history: &'v str,
+    expected: u32,
+) -> Vec<Value<'v>> {
+    let [at, reason, by, from] = end_values(family.end.as_ref());
+    vec![
+        i64::from(family.key_id).into(),
+        i64::from(family.generation).into(),
+        family.last_exchanged_at.into(),
+        family.idle_deadline.into(),
+        family.absolute_deadline.into(),
+        history.into(),
+        at,
+        reason,
+        by,
+        from,
+        family.sid.as_bytes().into(),
+        family.family_id.as_bytes().into(),
+        i64::from(expected).into(),
+    ]
+}
+
+pub(super) fn body(family: &Family) -> Result<String, StoreError> {
+    to_json(&Body {
+        created_at: family.created_at,
+        scope: family.scope.clone(),
+        audience: family.audience.clone(),
+        auth_time: family.auth_time,
+        amr: family.amr.clone(),
+        acr: family.acr.clone(),
+        claims: family.claims.clone(),
+    })
+}
+
 const fn kind_name(kind: FamilyKind) -> &'static str {
     match kind {
         FamilyKind::Offline => "offline",
@@ -148,7 +171,7 @@ const fn kind_name(kind: FamilyKind) -> &'static str {
     }
 }
 
-fn history(family: &Family) -> Result<String, StoreError> {
+pub(super) fn history(family: &Family) -> Result<String, StoreError> {
     to_json(&History {
         consumed: family.consumed.clone(),
         rotated_by: family.rotated_by.clone(),

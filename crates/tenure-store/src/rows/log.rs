@@ -1,6 +1,6 @@
 //! The tenant log.
 
-use crate::tx::Value;
+use crate::value::Value;
 use crate::{StoreError, Tx};
 use tenure_protocol::Timestamp;
 
@@ -17,19 +17,23 @@ pub struct LogRow {
     pub body: String,
 }
 
+pub(super) const INSERT: &str = "INSERT INTO logs (log_id, at, type, user_id, sid, body) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+
+pub(super) fn insert_values(entry: &LogRow) -> Vec<Value<'_>> {
+    vec![
+        (&entry.log_id).into(),
+        entry.at.into(),
+        (&entry.kind).into(),
+        (&entry.user_id).into(),
+        (&entry.sid).into(),
+        (&entry.body).into(),
+    ]
+}
+
 impl Tx<'_> {
     pub fn insert_log(&self, entry: &LogRow) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO logs (log_id, at, type, user_id, sid, body) VALUES ($1, $2, $3, $4, $5, $6)",
-            &[
-                (&entry.log_id).into(),
-                entry.at.into(),
-                (&entry.kind).into(),
-                (&entry.user_id).into(),
-                (&entry.sid).into(),
-                (&entry.body).into(),
-            ],
-        )?;
+        self.execute(INSERT, &insert_values(entry))?;
         Ok(())
     }
 

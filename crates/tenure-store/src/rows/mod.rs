@@ -4,11 +4,13 @@ mod code;
 mod document;
 mod family;
 mod key;
+mod lease;
 mod log;
 mod meta;
 mod one_time;
 mod session;
 mod throttle;
+mod together;
 mod user;
 
 pub use document::{Document, DocumentKind};
@@ -70,7 +72,7 @@ fn fixed<const N: usize>(
 fn read_end(
     table: &'static str,
     key: impl ToString,
-    row: &crate::tx::Row<'_>,
+    row: &crate::value::Row<'_>,
     column: usize,
 ) -> Result<Option<End>, StoreError> {
     let Some(at) = row.optional_instant(column)? else {
@@ -88,7 +90,7 @@ fn read_end(
 }
 
 /// The values of the four `end…` columns.
-fn end_values(end: Option<&End>) -> [crate::tx::Value<'_>; 4] {
+fn end_values(end: Option<&End>) -> [crate::value::Value<'_>; 4] {
     [
         end.map(|e| e.at).into(),
         end.map(|e| e.reason.name()).into(),

@@ -1,15 +1,31 @@
 //! Sessions and their participants.
 
+use super::user::{self, UserRow};
 use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
-use crate::tx::{Row, Value};
+use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use tenure_protocol::limits::Limits;
 use tenure_protocol::session::{AuthState, Device, Factor, Session};
 use tenure_protocol::{Sid, Timestamp};
 
-const COLUMNS: &str = "sid, user_id, secret_hash, created_at, authenticated_at, last_active_at, \
-     idle_deadline, absolute_deadline, body, ended_at, end_reason, end_by, end_from";
+const COLUMNS: &str = "sessions.sid, sessions.user_id, sessions.secret_hash, \
+     sessions.created_at, sessions.authenticated_at, sessions.last_active_at, \
+     sessions.idle_deadline, sessions.absolute_deadline, sessions.body, sessions.ended_at, \
+     sessions.end_reason, sessions.end_by, sessions.end_from";
+
+/// How many they are: a joined table's columns follow.
+const WIDTH: usize = 13;
+
+/// What an event may change, parameters 1 to 11. A session that has ended stays as it is.
+pub(super) const UPDATE: &str = "UPDATE sessions SET secret_hash = $1, authenticated_at = $2, \
+     last_active_at = $3, idle_deadline = $4, absolute_deadline = $5, body = $6, ended_at = $7, \
+     end_reason = $8, end_by = $9, end_from = $10 WHERE sid = $11 AND ended_at IS NULL";
+
+/// A relying party takes part, parameters 1 to 3.
+pub(super) const SEE: &str = "INSERT INTO participants (sid, client_id, first_seen_at, last_seen_at) \
+     VALUES ($1, $2, $3, $3) \
+     ON CONFLICT (sid, client_id) DO UPDATE SET last_seen_at = excluded.last_seen_at";
 
 /// What no query asks about.
 #[derive(Serialize, Deserialize)]
@@ -42,9 +58,30 @@ pub struct SessionFilter {
 }
 
 impl Tx<'_> {
+    /// A session. In a transaction that may write, nobody else changes it, its families or its codes
+    /// before this transaction ends: whoever does either begins here.
     pub fn session(&self, sid: &Sid) -> Result<Option<Session>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE sid = $1");
+        let lock = self.for_update("sessions");
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE sid = $1{lock}");
         self.query_first(&sql, &[sid.as_bytes().into()], read)
+    }
+
+    /// A session and its user, as [`Tx::session`].
+    pub fn session_and_user(
+        &self,
+        sid: &Sid,
+    ) -> Result<Option<(Session, Option<UserRow>)>, StoreError> {
+        let lock = self.for_update("sessions");
+        let user = user::COLUMNS;
+        let sql = format!(
+            "SELECT {COLUMNS}, {user} FROM sessions LEFT JOIN users \
+             ON users.user_id = sessions.user_id WHERE sessions.sid = $1{lock}"
+        );
+        self.query_first(&sql, &[sid.as_bytes().into()], |row| {
+            let there = row.optional_text(WIDTH)?.is_some();
+            let user = there.then(|| user::read_at(row, WIDTH)).transpose()?;
+            Ok((read(row)?, user))
+        })
     }
 
     pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
@@ -73,35 +110,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Stores what an event changed. A session that is gone or has ended is never brought back to
-    /// life by it, nor is its end replaced: whoever loaded it before that must decide anew.
+    /// Stores what an event changed. A session that does not exist, or has ended, is never brought
+    /// (back) to life by it.
     pub fn update_session(&self, session: &Session) -> Result<(), StoreError> {
         let body = body(session)?;
-        let [at, reason, by, from] = end_values(session.end.as_ref());
-        let changed = self.execute(
-            "UPDATE sessions SET secret_hash = $1, authenticated_at = $2, last_active_at = $3, \
-             idle_deadline = $4, absolute_deadline = $5, body = $6, ended_at = $7, \
-             end_reason = $8, end_by = $9, end_from = $10 \
-             WHERE sid = $11 AND ended_at IS NULL",
-            &[
-                (&session.secret_hash).into(),
-                session.authenticated_at.into(),
-                session.last_active_at.into(),
-                session.idle_deadline.into(),
-                session.absolute_deadline.into(),
-                (&body).into(),
-                at,
-                reason,
-                by,
-                from,
-                session.sid.as_bytes().into(),
-            ],
-        )?;
-        if changed == 1 {
-            Ok(())
-        } else {
-            Err(corrupt("sessions", session.sid, "is gone or has ended"))
-        }
+        let changed = self.execute(UPDATE, &update_values(session, &body))?;
+        must_be_one(session, changed)
     }
 
     /// Sessions in the order of their ids.
@@ -163,12 +177,7 @@ impl Tx<'_> {
         client_id: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO participants (sid, client_id, first_seen_at, last_seen_at) \
-             VALUES ($1, $2, $3, $3) \
-             ON CONFLICT (sid, client_id) DO UPDATE SET last_seen_at = excluded.last_seen_at",
-            &[sid.as_bytes().into(), client_id.into(), now.into()],
-        )?;
+        self.execute(SEE, &[sid.as_bytes().into(), client_id.into(), now.into()])?;
         Ok(())
     }
 
@@ -218,7 +227,37 @@ impl Tx<'_> {
     }
 }
 
-fn body(session: &Session) -> Result<String, StoreError> {
+/// The parameters of [`UPDATE`].
+pub(super) fn update_values<'v>(session: &'v Session, body: &'v str) -> Vec<Value<'v>> {
+    let [at, reason, by, from] = end_values(session.end.as_ref());
+    vec![
+        (&session.secret_hash).into(),
+        session.authenticated_at.into(),
+        session.last_active_at.into(),
+        session.idle_deadline.into(),
+        session.absolute_deadline.into(),
+        body.into(),
+        at,
+        reason,
+        by,
+        from,
+        session.sid.as_bytes().into(),
+    ]
+}
+
+pub(super) fn must_be_one(session: &Session, changed: usize) -> Result<(), StoreError> {
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(corrupt(
+            "sessions",
+            session.sid,
+            "is gone or has ended, and was to be changed",
+        ))
+    }
+}
+
+pub(super) fn body(session: &Session) -> Result<String, StoreError> {
     to_json(&Body {
         limits_since: session.limits_since,
         limits: session.limits,

@@ -1,7 +1,7 @@
 //! Users, their identifiers, permissions and the grants they gave.
 
 use super::{from_json, to_json};
-use crate::tx::Row;
+use crate::value::Row;
 use crate::{StoreError, Tx};
 use tenure_protocol::Timestamp;
 use tenure_protocol::model::User;
@@ -12,6 +12,28 @@ use tenure_protocol::session::UserStanding;
 pub struct UserRow {
     pub user: User,
     pub password_hash: Option<String>,
+}
+
+impl UserRow {
+    pub const fn standing(&self) -> UserStanding {
+        UserStanding {
+            exists: true,
+            blocked: self.user.blocked,
+            valid_after: self.user.valid_after,
+        }
+    }
+
+    /// The standing of a user who may not be there.
+    pub fn standing_of(row: Option<&Self>) -> UserStanding {
+        row.map_or(
+            UserStanding {
+                exists: false,
+                blocked: false,
+                valid_after: Timestamp::default(),
+            },
+            Self::standing,
+        )
+    }
 }
 
 impl std::fmt::Debug for UserRow {
@@ -33,7 +55,8 @@ pub struct ConsentRow {
     pub granted_at: Timestamp,
 }
 
-const COLUMNS: &str = "user_id, body, password_hash, blocked, valid_after";
+pub(super) const COLUMNS: &str =
+    "users.user_id, users.body, users.password_hash, users.blocked, users.valid_after";
 
 impl Tx<'_> {
     pub fn user(&self, user_id: &str) -> Result<Option<UserRow>, StoreError> {
@@ -208,9 +231,14 @@ impl Tx<'_> {
 }
 
 fn read(row: &Row<'_>) -> Result<UserRow, StoreError> {
-    let user_id = row.text(0)?;
-    let user: User = from_json("users", &user_id, &row.text(1)?)?;
-    let (blocked, valid_after) = (row.int(3)? != 0, row.instant(4)?);
+    read_at(row, 0)
+}
+
+/// Reads a user whose columns start at `first`.
+pub(super) fn read_at(row: &Row<'_>, first: usize) -> Result<UserRow, StoreError> {
+    let user_id = row.text(first)?;
+    let user: User = from_json("users", &user_id, &row.text(first + 1)?)?;
+    let (blocked, valid_after) = (row.int(first + 3)? != 0, row.instant(first + 4)?);
     Ok(UserRow {
         user: User {
             user_id,
@@ -218,6 +246,6 @@ fn read(row: &Row<'_>) -> Result<UserRow, StoreError> {
             valid_after,
             ..user
         },
-        password_hash: row.optional_text(2)?,
+        password_hash: row.optional_text(first + 2)?,
     })
 }

@@ -5,6 +5,7 @@ mod reader;
 mod writer;
 
 use crate::job::Job;
+use crate::notice::Notices;
 use crate::store::Options;
 use crate::{StoreError, migrate};
 use rusqlite::{Connection, OpenFlags};
@@ -32,29 +33,31 @@ struct Senders {
     _checkpoint: Arc<SyncSender<()>>,
 }
 
-pub(crate) fn open(options: &Options) -> Result<Engine, StoreError> {
-    let mut connection = connect(&options.path, options.durable)?;
+pub(crate) fn open(options: &Options, path: &Path, notices: Notices) -> Result<Engine, StoreError> {
+    let mut connection = connect(path, options.durable)?;
     migrate::run(&mut connection)?;
     let (write, write_jobs) = sync_channel(options.queue);
     let (read, read_jobs) = sync_channel(options.queue);
     let (checkpoint, closing) = sync_channel(0);
-    let mut threads = vec![writer::spawn(connection, options.path.clone(), write_jobs)?];
+    let mut threads = vec![writer::spawn(
+        connection,
+        path.to_owned(),
+        write_jobs,
+        notices,
+    )?];
     let read_jobs = Arc::new(Mutex::new(read_jobs));
     for _ in 0..options.readers.max(1) {
-        let connection = connect_reader(&options.path)?;
+        let connection = connect_reader(path)?;
         threads.push(reader::spawn(connection, Arc::clone(&read_jobs))?);
     }
-    threads.push(checkpoint::spawn(
-        connect(&options.path, options.durable)?,
-        closing,
-    )?);
+    threads.push(checkpoint::spawn(connect(path, options.durable)?, closing)?);
     let senders = Senders {
         write,
         read,
         _checkpoint: Arc::new(checkpoint),
     };
     Ok(Engine {
-        path: options.path.clone(),
+        path: path.to_owned(),
         senders: Mutex::new(Some(senders)),
         threads: Mutex::new(threads),
     })

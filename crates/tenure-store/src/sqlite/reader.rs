@@ -30,7 +30,7 @@ fn run(connection: &Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>) {
 fn snapshot(connection: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
     connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
     // The closure's own error reaches the caller through the job.
-    drop(job.run(&Tx::new(connection)));
+    drop(job.run(&Tx::sqlite(connection)));
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
 }

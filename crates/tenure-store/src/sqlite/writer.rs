@@ -3,6 +3,7 @@
 
 use super::checkpoint;
 use crate::job::Job;
+use crate::notice::{Notice, Notices};
 use crate::{StoreError, Tx};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -16,14 +17,20 @@ pub(super) fn spawn(
     connection: Connection,
     path: PathBuf,
     jobs: Receiver<Box<dyn Job>>,
+    notices: Notices,
 ) -> Result<JoinHandle<()>, StoreError> {
     std::thread::Builder::new()
         .name("tenure-writer".to_owned())
-        .spawn(move || run(&connection, &path, &jobs))
+        .spawn(move || run(&connection, &path, &jobs, &notices))
         .map_err(|error| StoreError::Engine(error.to_string()))
 }
 
-fn run(connection: &Connection, path: &std::path::Path, jobs: &Receiver<Box<dyn Job>>) {
+fn run(
+    connection: &Connection,
+    path: &std::path::Path,
+    jobs: &Receiver<Box<dyn Job>>,
+    notices: &Notices,
+) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP_SIZE - 1));
@@ -31,18 +38,27 @@ fn run(connection: &Connection, path: &std::path::Path, jobs: &Receiver<Box<dyn 
         if let Err(error) = &commit {
             tracing::error!(%error, closures = group.len(), "a group of transactions failed");
         }
+        let answer = commit.as_ref().map(|_| ()).map_err(Clone::clone);
         for job in group {
-            job.finish(commit.clone());
+            job.finish(answer.clone());
         }
+        commit
+            .into_iter()
+            .flatten()
+            .for_each(|notice| notices.send(notice));
         checkpoint::help_if_needed(connection, path);
     }
     // Leave one tidy file behind; a crash instead of this costs nothing but the log's replay.
     drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
 }
 
-fn run_group(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+fn run_group(
+    connection: &Connection,
+    group: &mut [Box<dyn Job>],
+) -> Result<Vec<Notice>, StoreError> {
     execute(connection, "BEGIN IMMEDIATE")?;
-    let done = run_closures(connection, group).and_then(|()| execute(connection, "COMMIT"));
+    let done = run_closures(connection, group)
+        .and_then(|notices| execute(connection, "COMMIT").map(|()| notices));
     if done.is_err() {
         // After a failed COMMIT a transaction may still be open, or not: both are fine.
         drop(execute(connection, "ROLLBACK"));
@@ -50,16 +66,22 @@ fn run_group(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), 
     done
 }
 
-fn run_closures(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let tx = Tx::new(connection);
+/// Answers what is to be told once the group has committed.
+fn run_closures(
+    connection: &Connection,
+    group: &mut [Box<dyn Job>],
+) -> Result<Vec<Notice>, StoreError> {
+    let tx = Tx::sqlite(connection);
     for job in group {
         execute(connection, "SAVEPOINT closure")?;
+        let before = tx.notices().borrow().len();
         if job.run(&tx).is_err() {
             execute(connection, "ROLLBACK TO closure")?;
+            tx.notices().borrow_mut().truncate(before);
         }
         execute(connection, "RELEASE closure")?;
     }
-    Ok(())
+    Ok(tx.notices().take())
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {

@@ -109,7 +109,10 @@ impl Fresh {
 
     /// Makes the schema look as if a newer program had written it.
     pub fn pretend_newer(&self) {
-        self.raw("PRAGMA user_version = 999");
+        self.raw(
+            "PRAGMA user_version = 999;
+             UPDATE meta SET value = '999' WHERE name = 'schema_usable_by';",
+        );
     }
 }
 

@@ -259,8 +259,8 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
             let today = context
                 .settings
                 .limits(session.persistent, &context.app.config.caps);
-            match session.touch(&today, *user, context.now) {
-                Ok(touched) => issue_in(tx, context, touched),
+            match session.touch(&today, user.standing(), context.now) {
+                Ok(touched) => issue_in(tx, context, touched, user),
                 Err(reason) => Ok(Advance::Login(Some(reason))),
             }
         }
@@ -271,7 +271,12 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
 }
 
 /// Records the activity and makes the code.
-fn issue_in(tx: &Tx<'_>, context: &Context, session: Session) -> Result<Advance, StoreError> {
+fn issue_in(
+    tx: &Tx<'_>,
+    context: &Context,
+    session: Session,
+    user: &UserRow,
+) -> Result<Advance, StoreError> {
     if let Some(reference) = &context.transaction.pushed
         && tx.take_once(par::KIND, reference)?.is_none()
     {
@@ -282,37 +287,28 @@ fn issue_in(tx: &Tx<'_>, context: &Context, session: Session) -> Result<Advance,
         device: context.seen(&session),
         ..session
     };
-    tx.update_session(&session)?;
     let client_id = &context.client.client.client_id;
-    tx.see_participant(&session.sid, client_id, context.now)?;
-    let Some(user) = tx.user(&session.user_id)? else {
-        return Ok(Advance::Refused(
-            RefusalReason::LoginRequired,
-            Some(EndReason::AccountDisabled),
-        ));
-    };
     let grant = grant_in(tx, context, &session)?;
-    let code = match context.request.response_type.has_code() {
-        true => Some(insert_code(tx, context, &session, &grant)?),
-        false => None,
-    };
+    let made = context
+        .request
+        .response_type
+        .has_code()
+        .then(|| new_code(context, &session, &grant));
+    let row = made.as_ref().map(|(_, row)| row);
+    tx.record_authorization(&session, client_id, row, context.now)?;
     Ok(Advance::Issued(Box::new(Issued {
         session,
-        user,
+        user: user.clone(),
         grant,
-        code,
+        code: made.map(|(text, _)| text),
     })))
 }
 
-fn insert_code(
-    tx: &Tx<'_>,
-    context: &Context,
-    session: &Session,
-    grant: &Grant,
-) -> Result<String, StoreError> {
+/// A code's text and its row.
+fn new_code(context: &Context, session: &Session, grant: &Grant) -> (String, Code) {
     let secret = context.app.entropy.bytes::<24>();
     let text = super::token::authorization_code::encode(&session.sid, &secret);
-    tx.insert_code(&Code {
+    let row = Code {
         sid: session.sid,
         hash: crate::crypto::mac::sha256(text.as_bytes()),
         client_id: context.client.client.client_id.clone(),
@@ -331,8 +327,8 @@ fn insert_code(
         consumed_at: None,
         family_id: None,
         access_token_id: None,
-    })?;
-    Ok(text)
+    };
+    (text, row)
 }
 
 /// What is granted: asked, existing, consented, held.

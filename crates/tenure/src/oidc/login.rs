@@ -278,7 +278,7 @@ fn start_in(
     let judge = context.judge();
     if let Found::Alive(old, user) = sessions::find(tx, context.cookie.as_ref(), judge)? {
         if old.user_id == user_id {
-            if let Ok(renewed) = old.reauthenticate(login.clone(), user, context.now) {
+            if let Ok(renewed) = old.reauthenticate(login.clone(), user.standing(), context.now) {
                 tx.update_session(&renewed)?;
                 return Ok(Some(renewed));
             }

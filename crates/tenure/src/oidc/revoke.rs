@@ -107,6 +107,10 @@ struct Revocation {
 /// an application that lost the last answer must still be able to sign out.
 fn end_family(tx: &Tx<'_>, request: &Revocation, token: &RefreshToken) -> Result<(), StoreError> {
     let client_id = &request.client.client.client_id;
+    // The session first: whoever changes its families holds it.
+    if tx.session(&token.sid)?.is_none() {
+        return Ok(());
+    }
     let family = tx.family(&token.sid, &token.family_id)?;
     let Some(family) = family.filter(|f| f.client_id == *client_id && f.end.is_none()) else {
         return Ok(());

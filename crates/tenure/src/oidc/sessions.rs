@@ -6,16 +6,16 @@ use crate::settings::Settings;
 use crate::tenant_log::{Entry, kind};
 use tenure_protocol::limits::Caps;
 use tenure_protocol::refresh::{Family, ends_with_session};
-use tenure_protocol::session::{End, EndReason, Session, UserStanding};
+use tenure_protocol::session::{End, EndReason, Session};
 use tenure_protocol::{Timestamp, session};
-use tenure_store::{StoreError, Tx};
+use tenure_store::{StoreError, Tx, UserRow};
 
 /// What a cookie led to.
 #[derive(Debug)]
 pub enum Found {
     /// No cookie, or one that fits no session.
     None,
-    Alive(Box<Session>, UserStanding),
+    Alive(Box<Session>, Box<UserRow>),
     /// It was there and is over, for this reason.
     Over(EndReason),
 }
@@ -48,21 +48,23 @@ pub fn find(
     let Some(cookie) = cookie else {
         return Ok(Found::None);
     };
-    let Some(session) = tx.session(&cookie.sid)? else {
+    let Some((session, user)) = tx.session_and_user(&cookie.sid)? else {
         return Ok(Found::None);
     };
     // The sid is public and never authenticates: the secret does.
     if !crate::crypto::mac::equal(&session.secret_hash, &cookie.hash()) {
         return Ok(Found::None);
     }
-    let user = tx.user_standing(&session.user_id)?;
+    let standing = UserRow::standing_of(user.as_ref());
     let today = judge.settings.limits(session.persistent, judge.caps);
-    match session.verdict(Some(&today), user, judge.now) {
-        None => Ok(Found::Alive(Box::new(session), user)),
-        Some(verdict) => {
+    match (session.verdict(Some(&today), standing, judge.now), user) {
+        (None, Some(user)) => Ok(Found::Alive(Box::new(session), Box::new(user))),
+        (Some(verdict), _) => {
             expire(tx, &session, verdict, judge)?;
             Ok(Found::Over(verdict.reason))
         }
+        // Without a user there is always a verdict.
+        (None, None) => Ok(Found::None),
     }
 }
 
@@ -94,33 +96,30 @@ pub fn end_session(
     judge: Judge<'_>,
     rule: &str,
 ) -> Result<(), StoreError> {
-    tx.update_session(&session.ended(end.clone()))?;
-    let mut families = 0;
-    for family in tx.families_of_session(&session.sid)? {
-        if family.end.is_none() && family_ends(&family, end.reason, judge.settings) {
-            let ended = Family {
-                end: Some(end.clone()),
-                ..family.clone()
-            };
-            if tx.update_family(&ended, family.generation)? {
-                families += 1;
-            }
-        }
-    }
+    let families: Vec<Family> = tx
+        .families_of_session(&session.sid)?
+        .into_iter()
+        .filter(|family| family.end.is_none() && family_ends(family, end.reason, judge.settings))
+        .map(|family| Family {
+            end: Some(end.clone()),
+            ..family
+        })
+        .collect();
     let code = if end.reason == EndReason::UserLogout {
         kind::LOGOUT
     } else {
         kind::SESSION_ENDED
     };
-    Entry::new(code)
+    let entry = Entry::new(code)
         .user(&session.user_id)
         .session(&session.sid)
         .from(&end.from, "")
         .client(&end.by)
         .detail("reason", end.reason.name())
         .detail("rule", rule)
-        .detail("families_ended", families)
-        .write(tx, judge.now, &judge.entropy.token(9))
+        .detail("families_ended", families.len())
+        .row(judge.now, &judge.entropy.token(9));
+    tx.end_session(&session.ended(end), &families, &entry)
 }
 
 fn family_ends(family: &Family, reason: EndReason, settings: &Settings) -> bool {

@@ -85,7 +85,9 @@ fn redeem(
     sid: &Sid,
     hash: &[u8; 32],
 ) -> Result<Result<Box<Redeemed>, RefusalReason>, StoreError> {
-    let Some(code) = tx.code(sid, hash)? else {
+    // The session first: whoever changes its codes and families holds it.
+    let (Some((session, user)), Some(code)) = (tx.session_and_user(sid)?, tx.code(sid, hash)?)
+    else {
         return Ok(Err(RefusalReason::CodeUnknown));
     };
     let client = &request.client.client;
@@ -101,7 +103,7 @@ fn redeem(
             revoke_first_use(tx, request, &code)?;
             Ok(Err(RefusalReason::CodeReplayed))
         }
-        Outcome::Redeem => issue_in(tx, request, code),
+        Outcome::Redeem => issue_in(tx, request, code, (session, user)),
     }
 }
 
@@ -142,12 +144,10 @@ fn issue_in(
     tx: &Tx<'_>,
     request: &TokenRequest,
     code: Code,
+    (session, user): (Session, Option<UserRow>),
 ) -> Result<Result<Box<Redeemed>, RefusalReason>, StoreError> {
-    let (Some(session), Some(user)) = (tx.session(&code.sid)?, tx.user(&code.user_id)?) else {
-        return Ok(Err(RefusalReason::UserGone));
-    };
     // The user's standing and the session are judged again: a code is no promise (lesson CVE-2026-16103).
-    let standing = tx.user_standing(&code.user_id)?;
+    let standing = UserRow::standing_of(user.as_ref());
     if let Some(verdict) = session.verdict(None, standing, request.now) {
         let judge = Judge {
             settings: &request.settings,
@@ -164,15 +164,15 @@ fn issue_in(
         };
         return Ok(Err(reason));
     }
+    let Some(user) = user.filter(|user| user.user.user_id == code.user_id) else {
+        return Ok(Err(RefusalReason::UserGone));
+    };
     let api = code
         .audience
         .as_deref()
         .and_then(|audience| request.settings.api(audience));
     let held = issue::held_permissions(tx, &code.user_id, api.map(AsRef::as_ref))?;
     let family = new_family(request, &code);
-    if let Some(family) = &family {
-        tx.insert_family(family)?;
-    }
     let jti = request.app.entropy.token(12);
     let code = Code {
         consumed_at: Some(request.now),
@@ -180,7 +180,7 @@ fn issue_in(
         access_token_id: Some(jti.clone()),
         ..code
     };
-    if !tx.consume_code(&code)? {
+    if !tx.redeem_code(&code, family.as_ref())? {
         return Ok(Err(RefusalReason::CodeReplayed));
     }
     Ok(Ok(Box::new(Redeemed {

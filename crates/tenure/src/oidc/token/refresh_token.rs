@@ -87,6 +87,10 @@ fn judge_and_apply(
         family: None,
         generation: token.generation,
     };
+    // The session first: whoever changes its families holds it.
+    let Some((session, user)) = tx.session_and_user(&token.sid)? else {
+        return Ok(Err(unknown()));
+    };
     let family = tx.family(&token.sid, &token.family_id)?;
     // Bound to its client (lesson CVE-2026-55671), before anything else is said about it.
     let Some(family) = family.filter(|family| family.client_id == client.client_id) else {
@@ -103,10 +107,9 @@ fn judge_and_apply(
             generation: token.generation,
         }))
     };
-    let (Some(session), user) = (tx.session(&family.sid)?, tx.user(&family.user_id)?) else {
-        return refuse(RefusalReason::RefreshTokenUnknown, family);
-    };
-    let standing = standing(user.as_ref());
+    // The session's user and the family's are one (lesson CVE-2022-3916).
+    let user = user.filter(|user| user.user.user_id == family.user_id);
+    let standing = UserRow::standing_of(user.as_ref());
     if family.end.is_none()
         && let Some((reason, end)) = stale_authority(&family, standing)
     {
@@ -135,14 +138,13 @@ fn judge_and_apply(
         } => (next, None, rotated),
     };
     // The token session follows the SSO session where the family is bound to it, and is its activity.
-    let session =
-        match follow_session(tx, request, &family, session, standing, repeat_of.is_some())? {
-            Ok(session) => session,
-            Err(reason) => {
-                let family = end_family(tx, request, &family, reason)?;
-                return refuse(RefusalReason::RefreshTokenSessionOver(reason), family);
-            }
-        };
+    let touched = match follow_session(tx, request, &family, &session, standing)? {
+        Ok(touched) => touched.filter(|_| repeat_of.is_none()),
+        Err(reason) => {
+            let family = end_family(tx, request, &family, reason)?;
+            return refuse(RefusalReason::RefreshTokenSessionOver(reason), family);
+        }
+    };
     let Some(user) = user else {
         return refuse(RefusalReason::UserGone, family);
     };
@@ -159,7 +161,12 @@ fn judge_and_apply(
         next.key_id
     };
     let next = Family { key_id, ..next };
-    if next != family && !tx.update_family(&next, family.generation)? {
+    let stored = match &touched {
+        Some(touched) => tx.advance_with_session(&next, family.generation, touched)?,
+        None if next == family => true,
+        None => tx.update_family(&next, family.generation)?,
+    };
+    if !stored {
         // Nobody can have been faster inside this transaction; if the row says otherwise, it is broken.
         return Err(StoreError::Corrupt {
             table: "families",
@@ -170,21 +177,13 @@ fn judge_and_apply(
     let scope = narrowed(&scope, asked_scope);
     Ok(Ok(Box::new(Refreshed {
         family: next,
-        session,
+        session: touched.unwrap_or(session),
         user,
         scope,
         held,
         repeat_of,
         rotated,
     })))
-}
-
-fn standing(user: Option<&UserRow>) -> UserStanding {
-    UserStanding {
-        exists: user.is_some(),
-        blocked: user.is_some_and(|row| row.user.blocked),
-        valid_after: user.map(|row| row.user.valid_after).unwrap_or_default(),
-    }
 }
 
 /// The user's state is checked at every use (lessons CVE-2023-22492, CVE-2025-53942): blocked, gone,
@@ -225,17 +224,17 @@ fn end_family(
     Ok(ended)
 }
 
-/// For a session-bound family: the session must live, and an exchange (not a repeat) is its activity.
+/// For a session-bound family: the session must live, and an exchange is its activity. Answers the
+/// session as that activity leaves it; `None` for a family that does not follow it.
 fn follow_session(
     tx: &Tx<'_>,
     request: &TokenRequest,
     family: &Family,
-    session: Session,
+    session: &Session,
     user: UserStanding,
-    is_repeat: bool,
-) -> Result<Result<Session, EndReason>, StoreError> {
+) -> Result<Result<Option<Session>, EndReason>, StoreError> {
     if family.kind == FamilyKind::Offline {
-        return Ok(Ok(session));
+        return Ok(Ok(None));
     }
     let today = request
         .settings
@@ -247,19 +246,10 @@ fn follow_session(
             entropy: &request.app.entropy,
             now: request.now,
         };
-        sessions::expire(tx, &session, verdict, judge)?;
+        sessions::expire(tx, session, verdict, judge)?;
         return Ok(Err(verdict.reason));
     }
-    if is_repeat {
-        return Ok(Ok(session));
-    }
-    match session.touch(&today, user, request.now) {
-        Ok(touched) => {
-            tx.update_session(&touched)?;
-            Ok(Ok(touched))
-        }
-        Err(reason) => Ok(Err(reason)),
-    }
+    Ok(session.touch(&today, user, request.now).map(Some))
 }
 
 /// What the family's grant is worth today (lesson CVE-2025-12110): a scope that was removed from the

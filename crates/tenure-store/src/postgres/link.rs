@@ -1,0 +1,244 @@
+//! One connection, owned by one thread, with a deadline for whatever it is asked.
+
+use super::connect::{Target, cause};
+use super::{Mode, connect};
+use crate::StoreError;
+use crate::value::Value;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Statement};
+
+pub(crate) struct Link {
+    runtime: Runtime,
+    client: Client,
+    statements: RefCell<HashMap<String, Statement>>,
+    mode: Cell<Mode>,
+    deadline: Cell<Instant>,
+    /// A statement failed: the server will not commit, whatever the closure makes of it.
+    failed: Cell<bool>,
+    /// The connection is of no use any more.
+    broken: Cell<bool>,
+}
+
+/// How long after its deadline a statement is given up from here, when the server did not do it.
+const GRACE: Duration = Duration::from_millis(500);
+
+impl Link {
+    pub(super) fn connect(target: &Target) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::Engine(error.to_string()))?;
+        let client = runtime.block_on(connect(target))?;
+        Ok(Self {
+            runtime,
+            client,
+            statements: RefCell::default(),
+            mode: Cell::new(Mode::Write),
+            deadline: Cell::new(Instant::now() + target.deadline),
+            failed: Cell::new(false),
+            broken: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn writes(&self) -> bool {
+        self.mode.get() == Mode::Write
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get() || self.client.is_closed()
+    }
+
+    pub(super) fn set_deadline(&self, deadline: Instant) {
+        self.deadline.set(deadline);
+    }
+
+    /// Opens a transaction that must be over by `deadline`.
+    pub(super) fn begin(&self, mode: Mode, deadline: Instant) -> Result<(), StoreError> {
+        self.mode.set(mode);
+        self.deadline.set(deadline);
+        self.failed.set(false);
+        self.batch(match mode {
+            Mode::Write => "BEGIN",
+            // One snapshot for the whole closure.
+            Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })
+    }
+
+    /// Commits. When no answer comes it is not known whether the transaction happened: the caller
+    /// hears that it is unavailable, never that it is done.
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        if self.failed.get() {
+            self.rollback();
+            return Err(StoreError::Engine(
+                "a statement of the transaction had failed".to_owned(),
+            ));
+        }
+        self.batch("COMMIT")
+    }
+
+    pub(super) fn rollback(&self) {
+        if self.batch("ROLLBACK").is_err() {
+            self.broken.set(true);
+        }
+    }
+
+    pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, StoreError> {
+        let statement = self.statement(sql)?;
+        let parameters = parameters(values);
+        let changed = self.wait(self.client.execute(&statement, &parameters))?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    pub(crate) fn query(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let statement = self.statement(sql)?;
+        let parameters = parameters(values);
+        self.wait(self.client.query(&statement, &parameters))
+    }
+
+    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.wait(self.client.batch_execute(sql))
+    }
+
+    /// Prepared once for each connection. Texts are few: they are literals, some put together.
+    fn statement(&self, sql: &str) -> Result<Statement, StoreError> {
+        if let Some(known) = self.statements.borrow().get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.wait(self.client.prepare(sql))?;
+        self.statements
+            .borrow_mut()
+            .insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        let until = tokio::time::Instant::from_std(self.deadline.get() + GRACE);
+        let done = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = work => Some(done),
+                () = tokio::time::sleep_until(until) => None,
+            }
+        });
+        let Some(done) = done else {
+            // The answer may still come, to the next statement: the connection is given up.
+            self.failed.set(true);
+            self.broken.set(true);
+            return Err(StoreError::Unavailable(
+                "the database did not answer in time".to_owned(),
+            ));
+        };
+        done.map_err(|error| {
+            self.failed.set(true);
+            let (error, broken) = classify(&error);
+            if broken {
+                self.broken.set(true);
+            }
+            error
+        })
+    }
+}
+
+fn parameters<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
+    values
+        .iter()
+        .map(|value| value as &(dyn ToSql + Sync))
+        .collect()
+}
+
+/// What kind of error it is, and whether the connection is of no use after it.
+fn classify(error: &tokio_postgres::Error) -> (StoreError, bool) {
+    let text = cause(error);
+    let Some(code) = error.code() else {
+        // No answer of the server: the connection is gone, unless the driver could not read a value.
+        let closed = error.is_closed() || error.source_is_io();
+        let kind = if closed {
+            StoreError::Unavailable
+        } else {
+            StoreError::Engine
+        };
+        return (kind(text), closed);
+    };
+    // A server that became a standby: the primary is elsewhere.
+    let gone = *code == SqlState::READ_ONLY_SQL_TRANSACTION
+        || code.code().starts_with("08")
+        || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03");
+    // Out of resources, a statement that took too long, a lock that was not to be had, a deadlock:
+    // trying again is right.
+    let passing = gone
+        || code.code().starts_with("53")
+        || matches!(code.code(), "57014" | "55P03" | "40001" | "40P01");
+    let kind = if passing {
+        StoreError::Unavailable
+    } else {
+        StoreError::Engine
+    };
+    (kind(text), gone)
+}
+
+trait SourceIsIo {
+    fn source_is_io(&self) -> bool;
+}
+
+impl SourceIsIo for tokio_postgres::Error {
+    fn source_is_io(&self) -> bool {
+        std::error::Error::source(self).is_some_and(|source| source.is::<std::io::Error>())
+    }
+}
+
+/// Connects to the first host that is what the URL wants, and sets the session up.
+async fn connect(target: &Target) -> Result<Client, StoreError> {
+    let budget =
+        target.connect_timeout * u32::try_from(target.config.get_hosts().len()).unwrap_or(1);
+    let client = tokio::time::timeout(budget.max(target.connect_timeout), async {
+        match &target.tls {
+            None => {
+                let (client, connection) = target.config.connect(NoTls).await?;
+                tokio::spawn(run(connection));
+                Ok(client)
+            }
+            Some(tls) => {
+                let (client, connection) = target.config.connect(tls.clone()).await?;
+                tokio::spawn(run(connection));
+                Ok::<_, tokio_postgres::Error>(client)
+            }
+        }
+    })
+    .await
+    .map_err(|_| StoreError::Unavailable("connecting to the database took too long".to_owned()))?
+    .map_err(|error| StoreError::Unavailable(connect::cause(&error)))?;
+    // The server gives up a statement by itself, and a transaction that nobody continues.
+    let milliseconds = target.deadline.as_millis();
+    let setup = format!(
+        "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {}",
+        milliseconds * 2
+    );
+    client
+        .batch_execute(&setup)
+        .await
+        .map_err(|error| StoreError::Unavailable(connect::cause(&error)))?;
+    Ok(client)
+}
+
+/// Drives the connection; its end is noticed by whoever uses the client next.
+async fn run(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(
+            error = connect::cause(&error),
+            "a database connection ended"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! What the hot paths change together. The embedded engine runs the statements one after the other,
+//! which costs it nothing; PostgreSQL gets them as one, since each would be a round trip.
+
+use super::session::must_be_one;
+use super::{code, family, log, session, to_json};
+use crate::value::Value;
+use crate::{LogRow, StoreError, Tx};
+use tenure_protocol::Timestamp;
+use tenure_protocol::code::Code;
+use tenure_protocol::refresh::Family;
+use tenure_protocol::session::Session;
+
+/// Statements that become one: `WITH s0 AS (… RETURNING 1), … SELECT (SELECT count(*) FROM s0), …`.
+#[derive(Default)]
+struct Together<'v> {
+    parts: Vec<String>,
+    values: Vec<Value<'v>>,
+}
+
+impl<'v> Together<'v> {
+    /// Adds a statement whose parameters are numbered from 1.
+    fn add(&mut self, sql: &str, values: Vec<Value<'v>>) {
+        self.parts.push(renumber(sql, self.values.len()));
+        self.values.extend(values);
+    }
+
+    /// Runs them and tells how many rows the first one changed.
+    fn run(self, tx: &Tx<'_>) -> Result<usize, StoreError> {
+        let names: Vec<String> = (0..self.parts.len()).map(|i| format!("s{i}")).collect();
+        let with: Vec<String> = names
+            .iter()
+            .zip(&self.parts)
+            .map(|(name, part)| format!("{name} AS ({part} RETURNING 1)"))
+            .collect();
+        let sql = format!("WITH {} SELECT count(*) FROM s0", with.join(", "));
+        let count = tx.query_first(&sql, &self.values, |row| row.int(0))?;
+        Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
+    }
+}
+
+/// `$n` becomes `$(n + by)`.
+fn renumber(sql: &str, by: usize) -> String {
+    let mut parts = sql.split('$');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, rest) = part.split_at(digits);
+        let number: usize = number.parse().unwrap_or(0);
+        out.push_str(&format!("${}{rest}", number + by));
+    }
+    out
+}
+
+impl Tx<'_> {
+    /// An authorization: the session's activity, the relying party's part in it, and its code.
+    pub fn record_authorization(
+        &self,
+        session: &Session,
+        client_id: &str,
+        code: Option<&Code>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !self.is_postgres() {
+            self.update_session(session)?;
+            self.see_participant(&session.sid, client_id, now)?;
+            return code.map_or(Ok(()), |code| self.insert_code(code));
+        }
+        let body = session::body(session)?;
+        let code_body = code.map(to_json).transpose()?.unwrap_or_default();
+        let mut all = Together::default();
+        all.add(session::UPDATE, session::update_values(session, &body));
+        all.add(
+            session::SEE,
+            vec![session.sid.as_bytes().into(), client_id.into(), now.into()],
+        );
+        if let Some(code) = code {
+            all.add(code::INSERT, code::insert_values(code, &code_body));
+        }
+        must_be_one(session, all.run(self)?)
+    }
+
+    /// A code is used up, and the family that it begets is born. `false`: it was used before, and
+    /// nothing happened. `code.consumed_at` must be set.
+    pub fn redeem_code(&self, code: &Code, family: Option<&Family>) -> Result<bool, StoreError> {
+        let Some(family) = family.filter(|_| self.is_postgres()) else {
+            let won = self.consume_code(code)?;
+            if let (true, Some(family)) = (won, family) {
+                self.insert_family(family)?;
+            }
+            return Ok(won);
+        };
+        let code_body = to_json(code)?;
+        let (body, history) = (family::body(family)?, family::history(family)?);
+        let mut all = Together::default();
+        all.add(code::CONSUME, code::consume_values(code, &code_body));
+        all.add(
+            &family::insert(),
+            family::insert_values(family, &body, &history),
+        );
+        if all.run(self)? == 1 {
+            return Ok(true);
+        }
+        // The session was held, so nobody can have been faster; the family must not stay.
+        Err(super::corrupt(
+            "codes",
+            code.sid,
+            "was used under its own transaction",
+        ))
+    }
+
+    /// An exchange of a session-bound family: it advances, and the session's activity is recorded.
+    /// `false`: the stored generation is not `expected`.
+    pub fn advance_with_session(
+        &self,
+        family: &Family,
+        expected: u32,
+        session: &Session,
+    ) -> Result<bool, StoreError> {
+        if !self.is_postgres() {
+            let won = self.update_family(family, expected)?;
+            if won {
+                self.update_session(session)?;
+            }
+            return Ok(won);
+        }
+        let history = family::history(family)?;
+        let body = session::body(session)?;
+        let mut all = Together::default();
+        all.add(
+            family::UPDATE,
+            family::update_values(family, &history, expected),
+        );
+        all.add(session::UPDATE, session::update_values(session, &body));
+        if all.run(self)? == 1 {
+            return Ok(true);
+        }
+        Err(super::corrupt(
+            "families",
+            family.family_id,
+            "changed under its own transaction",
+        ))
+    }
+
+    /// A session ends, with the families that end with it and the entry that says so.
+    pub fn end_session(
+        &self,
+        ended: &Session,
+        families: &[Family],
+        entry: &LogRow,
+    ) -> Result<(), StoreError> {
+        if !self.is_postgres() {
+            self.update_session(ended)?;
+            for family in families {
+                self.update_family(family, family.generation)?;
+            }
+            return self.insert_log(entry);
+        }
+        let body = session::body(ended)?;
+        let histories = families
+            .iter()
+            .map(family::history)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut all = Together::default();
+        all.add(session::UPDATE, session::update_values(ended, &body));
+        all.add(log::INSERT, log::insert_values(entry));
+        // A person with very many families gets the rest one by one.
+        let (first, rest) = families.split_at(families.len().min(AT_ONCE));
+        for (family, history) in first.iter().zip(&histories) {
+            let values = family::update_values(family, history, family.generation);
+            all.add(family::UPDATE, values);
+        }
+        must_be_one(ended, all.run(self)?)?;
+        for family in rest {
+            self.update_family(family, family.generation)?;
+        }
+        Ok(())
+    }
+}
+
+/// Families that are ended in one statement: its texts stay few, so that they stay prepared.
+const AT_ONCE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::renumber;
+
+    #[test]
+    fn parameters_move_up_together() {
+        assert_eq!(
+            renumber("a = $1 AND b = $12, $1)", 3),
+            "a = $4 AND b = $15, $4)"
+        );
+        assert_eq!(renumber("no parameter", 3), "no parameter");
+    }
+}
