@@ -2,7 +2,7 @@
 
 use crate::fresh::Fresh;
 use crate::sample::{self, NOW, family_id, sid};
-use crate::support::{hold_reader, meta, read, write};
+use crate::support::{Done, hold_reader, meta, read, write};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tenure_protocol::code::Code;
@@ -184,10 +184,10 @@ pub fn readers_never_see_half_a_transaction(fresh: &Fresh) {
                 }
             });
         }
+        let _done = Done(&done);
         for round in 1..200_u32 {
             write(&store, move |tx| set_both(tx, &round.to_string()));
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::fresh::Fresh;
 use crate::sample::{self, NOW, sid};
-use crate::support::{enqueue, hold_writer, meta, read, write};
+use crate::support::{Done, enqueue, hold_writer, meta, read, write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tenure_store::{Document, DocumentKind, Options, Store, StoreError};
 
@@ -116,6 +116,7 @@ fn a_backup_while_writing_is_one_instant() {
                 });
             }
         });
+        let _done = Done(&done);
         for round in 0..5 {
             let before: u32 = meta(&store, "a").unwrap().parse().unwrap();
             let target = fresh.beside(&format!("backup-{round}.db"));
@@ -135,7 +136,6 @@ fn a_backup_while_writing_is_one_instant() {
             assert_eq!(last.0.is_some(), saved > 0);
             assert_eq!(last.1, None);
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 

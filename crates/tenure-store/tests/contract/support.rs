@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
@@ -61,6 +62,16 @@ where
     });
     is_inside.recv().unwrap();
     Held { go, thread }
+}
+
+/// Tells other threads to stop, also when the test that says so fails: they would run on, and the
+/// test would hang instead of failing.
+pub struct Done<'a>(pub &'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A closure that stands in the queue.

@@ -88,6 +88,7 @@ pub fn a_session_stays_while_a_family_of_it_lives(fresh: &Fresh) {
         ..with(6, None, None)
     };
     insert_all(&store, 6, ended);
+    insert_all(&store, 8, with(8, Some(due), None));
     // An ended session too is kept by a family that lives on.
     insert_all(&store, 7, with(7, None, None));
     write(&store, |tx| {
@@ -99,7 +100,7 @@ pub fn a_session_stays_while_a_family_of_it_lives(fresh: &Fresh) {
         tx.insert_family(&second)
     });
 
-    assert_eq!(sweep(&store, due, due, 99), 2);
+    assert_eq!(sweep(&store, due, due, 99), 3);
     for (n, stays) in [
         (1, true),
         (2, true),
@@ -107,6 +108,7 @@ pub fn a_session_stays_while_a_family_of_it_lives(fresh: &Fresh) {
         (4, false),
         (6, false),
         (7, true),
+        (8, false),
     ] {
         assert_eq!(left(&store, n), [usize::from(stays); 4], "session {n}");
     }
