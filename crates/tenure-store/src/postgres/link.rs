@@ -143,7 +143,7 @@ impl Link {
         };
         done.map_err(|error| {
             self.failed.set(true);
-            let (error, broken) = classify(&error);
+            let (error, broken) = classify(&error, self.mode.get());
             if broken {
                 self.broken.set(true);
             }
@@ -160,7 +160,7 @@ fn parameters<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
 }
 
 /// What kind of error it is, and whether the connection is of no use after it.
-fn classify(error: &tokio_postgres::Error) -> (StoreError, bool) {
+fn classify(error: &tokio_postgres::Error, mode: Mode) -> (StoreError, bool) {
     let text = cause(error);
     let Some(code) = error.code() else {
         // No answer of the server: the connection is gone, unless the driver could not read a value.
@@ -173,7 +173,7 @@ fn classify(error: &tokio_postgres::Error) -> (StoreError, bool) {
         return (kind(text), closed);
     };
     // A server that became a standby: the primary is elsewhere.
-    let gone = *code == SqlState::READ_ONLY_SQL_TRANSACTION
+    let gone = (*code == SqlState::READ_ONLY_SQL_TRANSACTION && mode == Mode::Write)
         || code.code().starts_with("08")
         || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03");
     // Out of resources, a statement that took too long, a lock that was not to be had, a deadlock:

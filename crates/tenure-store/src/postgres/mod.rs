@@ -23,8 +23,10 @@ use std::time::{Duration, Instant};
 pub struct PostgresOptions {
     /// `postgres://user:password@host:5432/database?…`; several hosts separated by commas.
     pub url: String,
-    /// Connections for transactions; one more listens.
+    /// Connections for transactions that may write; one more listens.
     pub connections: usize,
+    /// Connections for those that only read, so that neither kind waits for the other.
+    pub readers: usize,
     /// How long a transaction may take, waiting for a connection included.
     pub deadline: Duration,
     pub connect_timeout: Duration,
@@ -37,6 +39,7 @@ impl PostgresOptions {
         Self {
             url: url.to_owned(),
             connections: 16,
+            readers: 8,
             deadline: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
             queue: 10_000,
@@ -47,9 +50,14 @@ impl PostgresOptions {
 pub(crate) struct Engine {
     target: Arc<Target>,
     /// `None` once closed.
-    sender: Mutex<Option<SyncSender<Queued>>>,
+    senders: Mutex<Option<Senders>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     listener: listen::Listener,
+}
+
+struct Senders {
+    write: SyncSender<Queued>,
+    read: SyncSender<Queued>,
 }
 
 /// A closure that waits for a connection.
@@ -68,16 +76,24 @@ pub(crate) enum Mode {
 pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine, StoreError> {
     let target = Arc::new(Target::parse(options)?);
     migrate::run(&target)?;
-    let (sender, queue) = sync_channel(options.queue);
-    let queue: Arc<Mutex<Receiver<Queued>>> = Arc::new(Mutex::new(queue));
     let outage = Arc::new(worker::Outage::default());
-    let threads = (0..options.connections.max(1))
-        .map(|_| worker::spawn(&target, &queue, &outage))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut threads = Vec::new();
+    let mut pool = |size: usize| {
+        let (sender, queue) = sync_channel(options.queue);
+        let queue: Arc<Mutex<Receiver<Queued>>> = Arc::new(Mutex::new(queue));
+        for _ in 0..size.max(1) {
+            threads.push(worker::spawn(&target, &queue, &outage)?);
+        }
+        Ok::<_, StoreError>(sender)
+    };
+    let senders = Senders {
+        write: pool(options.connections)?,
+        read: pool(options.readers)?,
+    };
     Ok(Engine {
         listener: listen::spawn(&target, notices)?,
         target,
-        sender: Mutex::new(Some(sender)),
+        senders: Mutex::new(Some(senders)),
         threads: Mutex::new(threads),
     })
 }
@@ -89,8 +105,12 @@ impl Engine {
     }
 
     pub(crate) fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = sender.as_ref().ok_or(StoreError::Closed)?;
+        let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let senders = senders.as_ref().ok_or(StoreError::Closed)?;
+        let sender = match mode {
+            Mode::Read => &senders.read,
+            Mode::Write => &senders.write,
+        };
         let since = Instant::now();
         sender
             .try_send(Queued { job, mode, since })
@@ -102,7 +122,7 @@ impl Engine {
 
     pub(crate) fn close(&self) {
         self.listener.stop();
-        self.sender
+        self.senders
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();

@@ -31,6 +31,18 @@ pub(super) fn consume_values<'v>(code: &'v Code, body: &'v str) -> Vec<Value<'v>
     ]
 }
 
+/// Else the row would stay open, and the next exchange would win as well.
+pub(super) fn must_have_instant(code: &Code) -> Result<(), StoreError> {
+    match code.consumed_at {
+        Some(_) => Ok(()),
+        None => Err(corrupt(
+            "codes",
+            code.sid,
+            "is to be consumed at no instant",
+        )),
+    }
+}
+
 impl Tx<'_> {
     pub fn insert_code(&self, code: &Code) -> Result<(), StoreError> {
         let body = to_json(code)?;
@@ -54,14 +66,7 @@ impl Tx<'_> {
 
     /// Marks a code as used, if nobody did: the database decides the winner. `code.consumed_at` must be set.
     pub fn consume_code(&self, code: &Code) -> Result<bool, StoreError> {
-        // Else the row would stay open, and the next exchange would win as well.
-        if code.consumed_at.is_none() {
-            return Err(corrupt(
-                "codes",
-                code.sid,
-                "is to be consumed at no instant",
-            ));
-        }
+        must_have_instant(code)?;
         let body = to_json(code)?;
         let changed = self.execute(CONSUME, &consume_values(code, &body))?;
         Ok(changed == 1)

@@ -3,8 +3,9 @@
 
 use super::session::must_be_one;
 use super::{code, family, log, session, to_json};
+use crate::notice::CHANNEL;
 use crate::value::Value;
-use crate::{LogRow, StoreError, Tx};
+use crate::{LogRow, Notice, StoreError, Tx};
 use tenure_protocol::Timestamp;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
@@ -15,6 +16,8 @@ use tenure_protocol::session::Session;
 struct Together<'v> {
     parts: Vec<String>,
     values: Vec<Value<'v>>,
+    /// Told to everybody once it has committed.
+    notice: Option<&'v str>,
 }
 
 impl<'v> Together<'v> {
@@ -32,8 +35,19 @@ impl<'v> Together<'v> {
             .zip(&self.parts)
             .map(|(name, part)| format!("{name} AS ({part} RETURNING 1)"))
             .collect();
-        let sql = format!("WITH {} SELECT count(*) FROM s0", with.join(", "));
-        let count = tx.query_first(&sql, &self.values, |row| row.int(0))?;
+        let mut values = self.values;
+        let told = match self.notice {
+            None => String::new(),
+            Some(payload) => {
+                values.push(payload.into());
+                format!(", pg_notify('{CHANNEL}', ${})", values.len())
+            }
+        };
+        let sql = format!(
+            "WITH {} SELECT (SELECT count(*) FROM s0){told}",
+            with.join(", ")
+        );
+        let count = tx.query_first(&sql, &values, |row| row.int(0))?;
         Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
     }
 }
@@ -89,6 +103,7 @@ impl Tx<'_> {
             }
             return Ok(won);
         };
+        code::must_have_instant(code)?;
         let code_body = to_json(code)?;
         let (body, history) = (family::body(family)?, family::history(family)?);
         let mut all = Together::default();
@@ -153,14 +168,19 @@ impl Tx<'_> {
             for family in families {
                 self.update_family(family, family.generation)?;
             }
+            self.notify(Notice::Session(ended.sid))?;
             return self.insert_log(entry);
         }
+        let notice = Notice::Session(ended.sid).payload();
         let body = session::body(ended)?;
         let histories = families
             .iter()
             .map(family::history)
             .collect::<Result<Vec<_>, _>>()?;
-        let mut all = Together::default();
+        let mut all = Together {
+            notice: Some(&notice),
+            ..Together::default()
+        };
         all.add(session::UPDATE, session::update_values(ended, &body));
         all.add(log::INSERT, log::insert_values(entry));
         // A person with very many families gets the rest one by one.

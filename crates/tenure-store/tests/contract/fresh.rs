@@ -3,19 +3,43 @@
 
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use tempfile::TempDir;
-use tenure_store::{Options, Store, StoreError};
+use tenure_cluster::Cluster;
+use tenure_store::{Options, Place, PostgresOptions, Store, StoreError};
 
 pub struct Fresh {
+    engine: Engine,
     folder: PathBuf,
     /// `None` in a child process, which must not remove its parent's database.
     _guard: Option<TempDir>,
 }
 
+enum Engine {
+    Sqlite,
+    Postgres { url: String },
+}
+
+/// One server for the whole run; it ends with this process.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start(&tenure_cluster::Options::default()).unwrap())
+}
+
 impl Fresh {
     pub fn sqlite() -> Self {
+        Self::with(Engine::Sqlite)
+    }
+
+    pub fn postgres() -> Self {
+        let url = cluster().database().unwrap();
+        Self::with(Engine::Postgres { url })
+    }
+
+    fn with(engine: Engine) -> Self {
         let guard = tempfile::tempdir().unwrap();
         Self {
+            engine,
             folder: guard.path().to_owned(),
             _guard: Some(guard),
         }
@@ -23,14 +47,24 @@ impl Fresh {
 
     /// The database that another process named with [`Fresh::place`].
     pub fn at(place: &str) -> Self {
+        let (engine, folder) = if place.starts_with("postgres://") {
+            let url = place.to_owned();
+            (Engine::Postgres { url }, std::env::temp_dir())
+        } else {
+            (Engine::Sqlite, PathBuf::from(place))
+        };
         Self {
-            folder: PathBuf::from(place),
+            engine,
+            folder,
             _guard: None,
         }
     }
 
     pub fn place(&self) -> &str {
-        self.folder.to_str().unwrap()
+        match &self.engine {
+            Engine::Sqlite => self.folder.to_str().unwrap(),
+            Engine::Postgres { url } => url,
+        }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -42,9 +76,17 @@ impl Fresh {
         self.folder.join(name)
     }
 
-    /// Not durable, since most tests do not crash.
+    /// Not durable, since most tests do not crash. (The cluster survives its own crash, not the machine's.)
     fn options(&self) -> Options {
-        Options::new(self.path()).not_durable()
+        match &self.engine {
+            Engine::Sqlite => Options::new(self.path()).not_durable(),
+            Engine::Postgres { url } => Options::at(Place::Postgres(PostgresOptions {
+                // Many tests share the cluster.
+                connections: 4,
+                readers: 2,
+                ..PostgresOptions::new(url)
+            })),
+        }
     }
 
     pub fn open(&self) -> Store {
@@ -57,63 +99,104 @@ impl Fresh {
 
     /// Opens what must be there already.
     pub fn reopen(&self) -> Store {
-        assert!(self.path().exists(), "there is nothing to open again");
+        if matches!(self.engine, Engine::Sqlite) {
+            assert!(self.path().exists(), "there is nothing to open again");
+        }
         self.open()
     }
 
     pub fn open_durable(&self) -> Store {
-        Store::open(&Options::new(self.path())).unwrap()
-    }
-
-    /// One writer, one reader, and room for one that waits for each.
-    pub fn open_narrow(&self) -> Store {
+        let durable = true;
         Store::open(&Options {
-            readers: 1,
-            queue: 1,
+            durable,
             ..self.options()
         })
         .unwrap()
     }
 
+    /// One writer, one reader, and room for one that waits for each.
+    pub fn open_narrow(&self) -> Store {
+        let mut options = self.options();
+        (options.readers, options.queue) = (1, 1);
+        if let Place::Postgres(server) = &mut options.place {
+            (server.connections, server.readers, server.queue) = (1, 1, 1);
+        }
+        Store::open(&options).unwrap()
+    }
+
     /// One writer, so that whoever holds it holds everybody.
     pub fn open_single(&self) -> Store {
-        self.open()
+        let mut options = self.options();
+        if let Place::Postgres(server) = &mut options.place {
+            server.connections = 1;
+        }
+        Store::open(&options).unwrap()
     }
 
     /// Runs statements on a connection of the test's own.
     pub fn raw(&self, sql: &str) {
-        connect(&self.path()).execute_batch(sql).unwrap();
+        match &self.engine {
+            Engine::Sqlite => connect(&self.path()).execute_batch(sql).unwrap(),
+            Engine::Postgres { url } => drop(cluster().sql(name(url), sql).unwrap()),
+        }
     }
 
     pub fn raw_number(&self, sql: &str) -> i64 {
-        let connection = connect(&self.path());
-        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        match &self.engine {
+            Engine::Sqlite => connect(&self.path())
+                .query_row(sql, [], |row| row.get(0))
+                .unwrap(),
+            Engine::Postgres { url } => cluster().sql(name(url), sql).unwrap().parse().unwrap(),
+        }
     }
 
     /// Bytes as the engine's SQL writes them.
-    #[expect(clippy::unused_self, reason = "engines differ here")]
     pub fn blob(&self, bytes: &[u8]) -> String {
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("X'{digits}'")
+        match &self.engine {
+            Engine::Sqlite => format!("X'{digits}'"),
+            Engine::Postgres { .. } => format!("CAST('\\x{digits}' AS BYTEA)"),
+        }
     }
 
     /// From now on a transaction that sets meta 'doomed' for the first time runs well and fails at its commit.
     pub fn doom_commits(&self) {
         self.raw(
-            "CREATE TABLE nowhere (id BIGINT PRIMARY KEY);
-             CREATE TABLE doomed (id BIGINT NOT NULL REFERENCES nowhere (id) DEFERRABLE INITIALLY DEFERRED);
-             CREATE TRIGGER doom AFTER INSERT ON meta WHEN NEW.name = 'doomed'
-             BEGIN INSERT INTO doomed VALUES (1); END;",
+            "CREATE TABLE empty (id BIGINT PRIMARY KEY);
+             CREATE TABLE doomed (id BIGINT NOT NULL REFERENCES empty (id) DEFERRABLE INITIALLY DEFERRED);",
         );
+        self.raw(match &self.engine {
+            Engine::Sqlite => {
+                "CREATE TRIGGER doom AFTER INSERT ON meta WHEN NEW.name = 'doomed'
+                 BEGIN INSERT INTO doomed VALUES (1); END;"
+            }
+            Engine::Postgres { .. } => {
+                "CREATE FUNCTION doom() RETURNS trigger LANGUAGE plpgsql
+                 AS 'BEGIN INSERT INTO doomed VALUES (1); RETURN NEW; END';
+                 CREATE TRIGGER doom AFTER INSERT ON meta FOR EACH ROW
+                 WHEN (NEW.name = 'doomed') EXECUTE FUNCTION doom();"
+            }
+        });
     }
 
-    /// Makes the schema look as if a newer program had written it.
-    pub fn pretend_newer(&self) {
-        self.raw(
-            "PRAGMA user_version = 999;
-             UPDATE meta SET value = '999' WHERE name = 'schema_usable_by';",
-        );
+    /// Makes the schema look as if a newer program had written it, that this one may still use or not.
+    pub fn pretend_newer(&self, usable: bool) {
+        let usable_by = if usable { 1 } else { 999 };
+        self.raw(&match &self.engine {
+            Engine::Sqlite => format!(
+                "PRAGMA user_version = 999;
+                 UPDATE meta SET value = '{usable_by}' WHERE name = 'schema_usable_by';"
+            ),
+            Engine::Postgres { .. } => {
+                format!("UPDATE schema_version SET version = 999, usable_by = {usable_by}")
+            }
+        });
     }
+}
+
+/// The database of a URL.
+fn name(url: &str) -> &str {
+    url.rsplit_once('/').unwrap().1
 }
 
 fn connect(path: &Path) -> Connection {

@@ -117,7 +117,7 @@ pub fn a_database_from_a_newer_program_is_refused(fresh: &Fresh) {
     let store = fresh.open();
     write(&store, |tx| tx.set_meta("a", "1"));
     store.close();
-    fresh.pretend_newer();
+    fresh.pretend_newer(false);
     match fresh.try_open() {
         Err(StoreError::Refused(words)) => {
             assert!(
@@ -132,4 +132,13 @@ pub fn a_database_from_a_newer_program_is_refused(fresh: &Fresh) {
         fresh.raw_number("SELECT count(*) FROM meta WHERE name = 'a'"),
         1
     );
+}
+
+/// During a rolling update the previous program runs on beside the new one.
+pub fn a_neighbouring_newer_schema_is_used(fresh: &Fresh) {
+    let store = fresh.open();
+    write(&store, |tx| tx.set_meta("a", "1"));
+    store.close();
+    fresh.pretend_newer(true);
+    assert_eq!(meta(&fresh.open(), "a").as_deref(), Some("1"));
 }

@@ -26,6 +26,7 @@ mod sample;
 mod sqlite_only;
 mod support;
 mod sweep;
+mod together;
 mod transactions;
 mod variety;
 
@@ -46,6 +47,9 @@ macro_rules! contract {
     ($($table:tt)+) => {
         mod sqlite {
             engine!(crate::fresh::Fresh::sqlite, $($table)+);
+        }
+        mod postgres {
+            engine!(crate::fresh::Fresh::postgres, $($table)+);
         }
     };
 }
@@ -99,6 +103,19 @@ contract! {
         readers_never_see_half_a_transaction
         many_open_a_new_database_at_once
     }
+    together {
+        an_authorization_is_recorded_whole
+        a_code_and_its_family
+        a_family_and_its_session
+        an_end_with_all_that_hangs_on_it
+        a_session_and_its_user
+        of_two_who_add_neither_is_lost
+        the_first_value_stays
+        a_lease_has_one_holder_at_a_time
+        a_section_has_one_visitor_at_a_time
+        a_notice_is_heard_after_the_commit_and_on_other_servers
+        texts_with_a_nul_are_no_failure
+    }
     transactions {
         an_err_rolls_back_only_its_own_closure
         a_panic_rolls_back_only_its_own_closure
@@ -119,6 +136,7 @@ contract! {
         dropping_without_closing_loses_nothing
         opening_twice_is_fine
         a_database_from_a_newer_program_is_refused
+        a_neighbouring_newer_schema_is_used
     }
     corrupt {
         a_broken_session_is_named
