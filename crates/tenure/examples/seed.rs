@@ -4,11 +4,10 @@
 //! the session cookie's value and a refresh token. The tenant file must have been applied before.
 
 use std::io::Write as _;
-use std::path::PathBuf;
-use tenure::app::{open_master, open_store};
-use tenure::config::BaseUrl;
+use tenure::config::{BaseUrl, DatabaseUrl};
 use tenure::crypto::keys::KeyRing;
 use tenure::crypto::{mac, refresh, rollover};
+use tenure::database::{Pool, open_master, open_store};
 use tenure::entropy::Entropy;
 use tenure::http::SessionCookie;
 use tenure::settings::Settings;
@@ -24,12 +23,12 @@ fn main() -> anyhow::Result<()> {
     let [database, base_url, sessions, sample] = arguments.as_slice() else {
         anyhow::bail!("usage: seed DATABASE BASE_URL SESSIONS SAMPLE");
     };
-    let path = PathBuf::from(database);
+    let database = DatabaseUrl::parse(database)?;
     let (total, sample): (usize, usize) = (sessions.parse()?, sample.parse()?);
     let issuer = BaseUrl::parse(base_url)?.issuer();
     let entropy = Entropy::system();
-    let store = open_store(&path, false)?;
-    let master = open_master(&store, &path, None, &entropy)?;
+    let store = open_store(&database, Pool::default(), false)?;
+    let master = open_master(&store, &database, None, &entropy)?;
     let now = tenure::clock::Clock::system(0).now();
     let rows = store.read_blocking(|tx| tx.keys())?;
     let made = rollover::missing(&rows, "current", &master, now)?;

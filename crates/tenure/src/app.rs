@@ -1,22 +1,22 @@
 //! The one concrete application state.
 
 use crate::clock::Clock;
-use crate::config::{DatabaseUrl, ServerConfig};
+use crate::config::ServerConfig;
 use crate::crypto::keys::KeyRing;
 use crate::crypto::mac::MacKey;
 use crate::crypto::master::Master;
 use crate::crypto::rollover;
+use crate::database::{open_master, open_store};
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
 use crate::passwords::{Hasher, Passwords};
 use crate::settings::{Cache, Settings};
 use crate::tenant_log::Batcher;
 use anyhow::{Context, bail};
-use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use tenure_protocol::Timestamp;
-use tenure_store::{Options, Store, Tx};
+use tenure_store::{Store, Tx};
 
 /// Everything a request needs. One for each process, shared behind an `Arc`.
 #[derive(Debug)]
@@ -82,9 +82,9 @@ impl App {
         config: ServerConfig,
         parts: Parts,
     ) -> anyhow::Result<(Arc<Self>, impl Future<Output = ()> + Send)> {
-        let DatabaseUrl::Sqlite(path) = &config.database;
-        let store = open_store(path, parts.durable)?;
-        let master = open_master(&store, path, config.key_file.as_deref(), &parts.entropy)?;
+        let store = open_store(&config.database, config.pool, parts.durable)?;
+        let key_file = config.key_file.as_deref();
+        let master = open_master(&store, &config.database, key_file, &parts.entropy)?;
         let offset = store.read_blocking(clock_offset)?;
         if offset != 0 && !config.manual_clock {
             bail!(
@@ -120,8 +120,12 @@ impl App {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notices what another process changed. Cheap: most calls do nothing.
+    /// Notices what another process changed in the embedded database. Cheap: most calls do nothing.
+    /// Servers on PostgreSQL are told instead (see `work/changes.rs`): a request must not wait for a look.
     pub async fn notice_changes(&self) -> anyhow::Result<()> {
+        if self.store.is_shared() {
+            return Ok(());
+        }
         let ticks = process_millis();
         let before = self.checked_at.load(Ordering::Relaxed);
         if ticks - before < CHECK_INTERVAL_MS && before != 0 {
@@ -136,12 +140,18 @@ impl App {
     pub async fn reload_if_changed(&self) -> anyhow::Result<()> {
         let known = self.settings.current().version;
         let fresh = self.store.read(move |tx| {
+            let offset = clock_offset(tx)?;
             if tx.configuration_version()? == known {
-                return Ok(None);
+                return Ok((offset, None));
             }
-            Ok(Some((Settings::load(tx)?, tx.keys()?)))
+            Ok((offset, Some((Settings::load(tx)?, tx.keys()?))))
         });
-        if let Some((settings, rows)) = fresh.await.context("reading the settings")? {
+        let (offset, fresh) = fresh.await.context("reading the settings")?;
+        if self.config.manual_clock {
+            // Another server may have moved the clock; it goes forward only.
+            self.clock.follow(offset);
+        }
+        if let Some((settings, rows)) = fresh {
             let ring = KeyRing::open(&rows, &self.master)?;
             *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
             self.settings.replace(settings);
@@ -158,45 +168,6 @@ fn process_millis() -> i64 {
     i64::try_from(start.elapsed().as_millis())
         .unwrap_or(i64::MAX)
         .saturating_add(1)
-}
-
-pub fn open_store(path: &Path, durable: bool) -> anyhow::Result<Store> {
-    let options = Options::new(path);
-    let options = if durable {
-        options
-    } else {
-        options.not_durable()
-    };
-    Store::open(&options).map_err(anyhow::Error::from)
-}
-
-/// Finds the master key and compares its fingerprint with the database's. A fresh database gets a
-/// fresh key; one that has keys never does.
-pub fn open_master(
-    store: &Store,
-    database: &Path,
-    key_file: Option<&Path>,
-    entropy: &Entropy,
-) -> anyhow::Result<Master> {
-    let known = store.read_blocking(|tx| tx.meta("master_fingerprint"))?;
-    let from_environment = crate::config::master_key_variable();
-    let master = match (from_environment, key_file) {
-        (Some(text), _) => Master::from_text(&text)?,
-        (None, Some(file)) => Master::from_file(file, known.is_none(), entropy)?,
-        (None, None) => {
-            Master::from_file(&Master::file_beside(database), known.is_none(), entropy)?
-        }
-    };
-    let fingerprint = master.fingerprint();
-    match known {
-        Some(known) if known == fingerprint => {}
-        Some(_) => bail!(
-            "the master key is not the one that the keys in this database are sealed under: \
-             put back the right key file or TENURE_KEY"
-        ),
-        None => store.write_blocking(move |tx| tx.set_meta("master_fingerprint", &fingerprint))?,
-    }
-    Ok(master)
 }
 
 fn open_ring(store: &Store, master: &Master, now: Timestamp) -> anyhow::Result<KeyRing> {

@@ -61,6 +61,15 @@ impl Clock {
         self.inner.moved.send_replace(());
     }
 
+    /// Catches up with an offset that another server stored.
+    pub fn follow(&self, offset_ms: i64) {
+        if self.inner.standing_at.is_none()
+            && self.inner.offset_ms.fetch_max(offset_ms, Ordering::SeqCst) < offset_ms
+        {
+            self.inner.moved.send_replace(());
+        }
+    }
+
     /// Returns at `at` by this clock, or earlier when the clock was moved: ask `now` again.
     pub async fn sleep_until(&self, at: Timestamp) {
         let mut moved = self.inner.moved.subscribe();

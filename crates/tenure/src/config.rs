@@ -1,6 +1,7 @@
 //! How one server process is configured: `tenure.toml`, overridden by flags.
 //! What belongs to the installation (settings, clients, keys) is in the database instead.
 
+use crate::database::Pool;
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -16,6 +17,10 @@ pub struct ConfigFile {
     pub listen: Option<SocketAddr>,
     pub base_url: Option<String>,
     pub database: Option<String>,
+    /// Connections to PostgreSQL for transactions that write; half as many read.
+    pub database_connections: Option<usize>,
+    /// How long a transaction on PostgreSQL may take, waiting included, in milliseconds.
+    pub database_timeout_ms: Option<u64>,
     pub key_file: Option<PathBuf>,
     /// A listener of its own for `/metrics`; without it `/metrics` is on the main listener, for loopback peers only.
     pub metrics_listen: Option<SocketAddr>,
@@ -126,6 +131,7 @@ pub struct ServerConfig {
     pub metrics_listen: Option<SocketAddr>,
     pub tls: Option<Tls>,
     pub trusted_proxies: Vec<IpNet>,
+    pub pool: Pool,
     pub caps: Caps,
     pub outbound: OutboundConfig,
     pub manual_clock: bool,
@@ -229,10 +235,21 @@ impl BaseUrl {
     }
 }
 
-/// `sqlite:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `sqlite:PATH` or `postgres://…`.
+#[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     Sqlite(PathBuf),
+    /// As libpq writes it; it may hold a password.
+    Postgres(String),
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(_) => f.write_str("postgres://…"),
+        }
+    }
 }
 
 impl DatabaseUrl {
@@ -244,8 +261,14 @@ impl DatabaseUrl {
             }
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        // Whatever it is, it may hold a password: only its beginning is repeated.
+        let beginning: String = text.chars().take_while(|c| *c != ':').take(20).collect();
         bail!(
-            "--database {text:?} is not understood: write sqlite:PATH, such as sqlite:./tenure.db"
+            "--database {beginning:?}… is not understood: write sqlite:PATH, such as sqlite:./tenure.db, \
+             or postgres://USER:PASSWORD@HOST/DATABASE"
         );
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tenure_protocol::Timestamp;
-use tenure_store::{StoreError, Tx};
+use tenure_store::{Notice, StoreError, Tx};
 
 /// The process runs.
 pub async fn healthz() -> &'static str {
@@ -119,14 +119,8 @@ pub async fn move_clock(State(app): State<Arc<App>>, request: Request) -> Respon
     }
 }
 
-/// Added to what is stored, so that of two moves at once neither is lost.
+/// Added to what is stored, so that of two moves at once neither is lost; other servers follow.
 fn add_to_clock(tx: &Tx<'_>, millis: i64) -> Result<(), StoreError> {
-    let offset: i64 = tx
-        .meta("clock_offset_ms")?
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
-    tx.set_meta(
-        "clock_offset_ms",
-        &offset.saturating_add(millis).to_string(),
-    )
+    tx.add_to_meta("clock_offset_ms", millis)?;
+    tx.notify(Notice::Configuration)
 }

@@ -30,7 +30,11 @@ pub struct RestoreArgs {
 }
 
 pub fn run_backup(args: BackupArgs) -> anyhow::Result<()> {
-    let DatabaseUrl::Sqlite(path) = args.installation.url()?;
+    let DatabaseUrl::Sqlite(path) = args.installation.url()? else {
+        bail!(
+            "a PostgreSQL database is copied with its own tools, such as pg_dump; keep the master key as well"
+        );
+    };
     if !path.exists() {
         bail!("there is no database at {}", path.display());
     }
@@ -50,7 +54,9 @@ pub fn run_backup(args: BackupArgs) -> anyhow::Result<()> {
 }
 
 pub fn run_restore(args: RestoreArgs) -> anyhow::Result<()> {
-    let DatabaseUrl::Sqlite(target) = args.installation.url()?;
+    let DatabaseUrl::Sqlite(target) = args.installation.url()? else {
+        bail!("a PostgreSQL database is restored with its own tools, such as pg_restore");
+    };
     if target.exists() {
         bail!(
             "{} exists: move it away first; a restore never overwrites",

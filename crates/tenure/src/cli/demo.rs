@@ -61,6 +61,7 @@ fn run_in(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
         metrics_listen: None,
         tls: None,
         trusted_proxies: Vec::new(),
+        pool: crate::database::Pool::default(),
         caps: Plan::Enterprise.caps(),
         outbound: crate::config::OutboundConfig::default(),
         manual_clock: true,

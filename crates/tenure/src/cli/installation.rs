@@ -1,8 +1,9 @@
 //! Opening an installation from the command line: its database, its master key, its clock.
 
-use crate::app::{Macs, open_master, open_store};
+use crate::app::Macs;
 use crate::config::DatabaseUrl;
 use crate::crypto::master::Master;
+use crate::database::{Pool, open_master, open_store};
 use crate::entropy::Entropy;
 use anyhow::bail;
 use clap::Args;
@@ -13,7 +14,7 @@ use tenure_store::Store;
 /// Which installation a command is about.
 #[derive(Clone, Debug, Args)]
 pub struct Installation {
-    /// The database: sqlite:PATH
+    /// The database: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         value_name = "URL",
@@ -21,7 +22,8 @@ pub struct Installation {
         env = "TENURE_DATABASE"
     )]
     pub database: String,
-    /// The master key file; by default PATH.key beside the database, or TENURE_KEY
+    /// The master key file; by default TENURE_KEY, else PATH.key beside a SQLite database, or in the
+    /// user's state directory for PostgreSQL
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
 }
@@ -40,15 +42,22 @@ impl Installation {
 
     /// Opens it; with `create`, makes one that is not there yet.
     pub fn open(&self, create: bool) -> anyhow::Result<Opened> {
-        let DatabaseUrl::Sqlite(path) = self.url()?;
-        if !create && !path.exists() {
+        let url = self.url()?;
+        if let DatabaseUrl::Sqlite(path) = &url
+            && !create
+            && !path.exists()
+        {
             bail!(
                 "there is no database at {}: name it with --database sqlite:PATH",
                 path.display()
             );
         }
-        let store = open_store(&path, true)?;
-        let master = open_master(&store, &path, self.key_file.as_deref(), &Entropy::system())?;
+        let pool = Pool {
+            connections: 2,
+            ..Pool::default()
+        };
+        let store = open_store(&url, pool, true)?;
+        let master = open_master(&store, &url, self.key_file.as_deref(), &Entropy::system())?;
         let macs = Macs::derive(&master);
         Ok(Opened {
             store,

@@ -5,6 +5,7 @@ use crate::app::{App, Parts};
 use crate::config::{
     BaseUrl, ConfigFile, DatabaseUrl, LogFormat, Plan, ServerConfig, Tls, parse_networks,
 };
+use crate::database::Pool;
 use crate::{listen, operations, router, work};
 use anyhow::Context;
 use axum::Router;
@@ -27,10 +28,17 @@ pub struct Args {
     /// Where browsers reach the server, such as https://id.example.com; http on loopback only
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// The database: sqlite:PATH
+    /// The database: sqlite:PATH for one server, postgres://USER:PASSWORD@HOST/DATABASE for any number
     #[arg(long, value_name = "URL", env = "TENURE_DATABASE")]
     database: Option<String>,
-    /// The master key file; by default PATH.key beside the database, or TENURE_KEY
+    /// Connections to PostgreSQL for transactions that write; half as many read
+    #[arg(long, value_name = "N")]
+    database_connections: Option<usize>,
+    /// How long a transaction on PostgreSQL may take, in milliseconds
+    #[arg(long, value_name = "MS")]
+    database_timeout_ms: Option<u64>,
+    /// The master key file; by default TENURE_KEY, else PATH.key beside a SQLite database, or in the
+    /// user's state directory for PostgreSQL
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// A certificate chain (PEM); without it, serve http behind a proxy or on loopback
@@ -102,6 +110,16 @@ fn merge(args: Args, file: ConfigFile) -> anyhow::Result<ServerConfig> {
         metrics_listen: args.metrics_listen.or(file.metrics_listen),
         tls,
         trusted_proxies: trusted,
+        pool: Pool {
+            connections: args
+                .database_connections
+                .or(file.database_connections)
+                .unwrap_or(Pool::default().connections),
+            deadline_ms: args
+                .database_timeout_ms
+                .or(file.database_timeout_ms)
+                .unwrap_or(Pool::default().deadline_ms),
+        },
         caps: args.plan.or(file.plan).unwrap_or(Plan::Enterprise).caps(),
         outbound: file.outbound,
         manual_clock: args.manual_clock,

@@ -12,6 +12,9 @@ use tenure_store::{KeyRow, StoreError, Tx};
 
 const DAY: i64 = 86_400;
 
+/// One server at a time changes keys.
+const SECTION: &str = "keys";
+
 /// An unpublished key is kept for what we ask back ourselves: the longest session, the day after it
 /// in which its state may still be asked for, and some.
 const KEEP_RETIRED: i64 = 370 * DAY;
@@ -86,6 +89,7 @@ pub fn due(
 
 /// Carries out what is due, in the caller's transaction: what another server did meanwhile counts.
 pub fn apply(tx: &Tx<'_>, changes: &[Change], now: Timestamp) -> Result<(), StoreError> {
+    tx.enter(SECTION)?;
     for change in changes {
         let rows = tx.keys()?;
         let find = |kid: &str, state: &str| {
@@ -170,8 +174,12 @@ pub fn missing(
 /// Stores keys that [`missing`] made (outside the transaction, since making an RSA key takes long),
 /// except where another process was faster. Returns those that were stored.
 pub fn store_missing(tx: &Tx<'_>, made: Vec<KeyRow>) -> Result<Vec<KeyRow>, StoreError> {
+    tx.enter(SECTION)?;
     let rows = tx.keys()?;
-    let still_missing = |key: &KeyRow| !has(&rows, &key.state, &key.usage, &key.alg);
+    let still_missing = |key: &KeyRow| {
+        let taken = rows.iter().any(|row| row.kid == key.kid);
+        !taken && !has(&rows, &key.state, &key.usage, &key.alg)
+    };
     let made: Vec<KeyRow> = made.into_iter().filter(still_missing).collect();
     made.iter().try_for_each(|key| tx.put_key(key))?;
     Ok(made)

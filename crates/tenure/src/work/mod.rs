@@ -1,6 +1,7 @@
 //! What the server does without being asked. Workers are started here and end with the server.
 
 mod census;
+mod changes;
 pub mod keys;
 mod sweep;
 
@@ -23,6 +24,7 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), log));
     tasks.spawn(until(stopping.clone(), keys::run(app.clone())));
     tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
     tasks.spawn(until(stopping, census::run(app.clone())));
     Workers { tasks, stop }
 }

@@ -10,6 +10,9 @@ use tenure_store::{StoreError, Tx};
 const INTERVAL: i64 = 60;
 const BATCH: i64 = 500;
 
+/// Seconds for which a server that sweeps keeps others from it.
+const LEASE: i64 = 150;
+
 /// Seconds that things stay after they expired: a code for the detection of its second use, an ended
 /// session and the log for the people who ask what happened.
 const KEEP_CODES: i64 = 3_600;
@@ -37,16 +40,34 @@ const SWEEPS: [(&str, Sweep); 6] = [
 ];
 
 pub async fn run(app: Arc<App>) {
+    // A name for this process, by which it knows its own lease again.
+    let holder = app.entropy.token(9);
     loop {
         let now = app.clock.now();
         app.clock.sleep_until(now.plus(INTERVAL)).await;
         let now = app.clock.now();
+        if !is_ours(&app, &holder, now).await {
+            continue;
+        }
         for (what, sweep) in SWEEPS {
             if let Err(error) = empty(&app, sweep, now).await {
                 tracing::error!(%error, what, "sweeping failed");
             }
         }
     }
+}
+
+/// Of several servers one sweeps at a time. The lease outlasts a round or two, so that the work stays
+/// with one server while it lives.
+async fn is_ours(app: &App, holder: &str, now: Timestamp) -> bool {
+    let holder = holder.to_owned();
+    let taken = app
+        .store
+        .write(move |tx| tx.take_lease("sweep", &holder, now, now.plus(LEASE)));
+    taken.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "taking the lease for sweeping failed");
+        false
+    })
 }
 
 async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError> {

@@ -7,16 +7,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tenure::app::{App, Parts};
 use tenure::clock::Clock;
 use tenure::config::{BaseUrl, DatabaseUrl, OutboundConfig, Plan, ServerConfig};
+use tenure::database::Pool;
 use tenure::entropy::Entropy;
 use tenure::passwords::Hasher;
 use tenure::tenantfile::Findings;
 use tenure::tenantfile::plan::{Planner, Present};
 use tenure::tenantfile::read::read;
 use tenure::tenantfile::yaml::Node;
+use tenure_cluster::Cluster;
 use tenure_protocol::Timestamp;
 use tower::ServiceExt as _;
 
@@ -101,6 +103,20 @@ users:
     email: bob@example.com
     password: correct horse
 "#;
+
+/// The journeys are the same on both engines: `TENURE_TEST_ENGINE=postgres` runs them on the other.
+fn database(folder: &std::path::Path) -> DatabaseUrl {
+    match std::env::var("TENURE_TEST_ENGINE").as_deref() {
+        Ok("postgres") => DatabaseUrl::Postgres(cluster().database().unwrap()),
+        _ => DatabaseUrl::Sqlite(folder.join("t.db")),
+    }
+}
+
+/// One server for the whole run; it ends with this process.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start(&tenure_cluster::Options::default()).unwrap())
+}
 
 pub struct World {
     pub app: Arc<App>,
@@ -217,11 +233,15 @@ impl World {
         let config = ServerConfig {
             listen: ([127, 0, 0, 1], 7100).into(),
             base_url: BaseUrl::parse(BASE).unwrap(),
-            database: DatabaseUrl::Sqlite(folder.path().join("t.db")),
-            key_file: None,
+            database: database(folder.path()),
+            key_file: Some(folder.path().join("t.key")),
             metrics_listen: None,
             tls: None,
             trusted_proxies: Vec::new(),
+            pool: Pool {
+                connections: 3,
+                ..Pool::default()
+            },
             caps: Plan::Enterprise.caps(),
             outbound: OutboundConfig::default(),
             manual_clock: true,
