@@ -92,16 +92,13 @@ fn what_it_hangs_on(
     let Ok(sid) = sid.parse::<Sid>() else {
         return Ok(None);
     };
-    let Some(session) = tx.session(&sid)? else {
+    let Some((session, Some(user))) = tx.session_and_user(&sid)? else {
         return Ok(None);
     };
     // The token's user and the session's must be one (lesson CVE-2022-3916).
     if text("sub") != Some(session.user_id.as_str()) || tx.token_is_revoked(Some(&sid), jti)? {
         return Ok(None);
     }
-    let Some(user) = tx.user(&session.user_id)? else {
-        return Ok(None);
-    };
     let issued_at = Timestamp::from_seconds(claims.get("iat").and_then(Value::as_i64).unwrap_or(0));
     let stale = issued_at.plus(1) <= user.user.valid_after;
     if user.user.blocked || stale {
@@ -109,7 +106,8 @@ fn what_it_hangs_on(
     }
     let alive = match text("fid") {
         Some(fid) => family_lives(tx, &sid, fid, now)?,
-        None => session_lives(tx, &session, now)?,
+        // Judged by what is stored: asking about a token is no activity.
+        None => session.over(None, user.standing(), now).is_none(),
     };
     Ok(alive.then_some(Some((user, session))))
 }
@@ -121,12 +119,6 @@ fn family_lives(tx: &Tx<'_>, sid: &Sid, fid: &str, now: Timestamp) -> Result<boo
     // An idle family can no longer be refreshed, but its last access token runs to its own end.
     let family = tx.family(sid, &family_id)?;
     Ok(family.is_some_and(|f| f.end.is_none() && f.absolute_deadline.is_none_or(|at| now < at)))
-}
-
-fn session_lives(tx: &Tx<'_>, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
-    let standing = tx.user_standing(&session.user_id)?;
-    // Judged by what is stored: asking about a token is no activity.
-    Ok(session.over(None, standing, now).is_none())
 }
 
 /// The token of a request: the header, or the body of a form (RFC 6750 sections 2.1, 2.2); never the query.

@@ -1,0 +1,165 @@
+//! What servers on one database agree on.
+
+use crate::fleet::{Fleet, TENANT, eventually};
+use crate::http::{self, Browser, authorize, get};
+use crate::is_full;
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+
+#[test]
+fn ten_servers_start_at_once_on_an_empty_database() {
+    let fleet = Fleet::empty(&tenure_cluster::Options::default());
+    let mut servers: Vec<_> = (0..10).map(|_| fleet.spawn(&fleet.url, &[])).collect();
+    servers
+        .iter_mut()
+        .for_each(|server| server.wait_until_ready());
+    let current =
+        fleet.sql("SELECT key_usage || ' ' || alg FROM keys WHERE state = 'current' ORDER BY 1");
+    assert_eq!(
+        current.lines().collect::<Vec<_>>(),
+        ["refresh HS256", "sig ES256", "sig EdDSA", "sig RS256"],
+        "one of each, whoever was first"
+    );
+    let sets: BTreeSet<String> = servers
+        .iter()
+        .map(|server| get(server.port, "/.well-known/jwks.json").unwrap().body)
+        .collect();
+    assert_eq!(sets.len(), 1, "they publish the same keys: {sets:?}");
+}
+
+#[test]
+fn a_person_may_be_served_by_any_server_at_every_step() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    let mut browser = Browser::default();
+    let code = browser.code(a.port, b.port);
+    let tokens = http::redeem(a.port, &code).unwrap();
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    let bearer = format!("Bearer {}", tokens.text("access_token"));
+    let userinfo = |port| {
+        http::send(port, "GET", "/userinfo", &[("authorization", &bearer)], "")
+            .unwrap()
+            .status
+    };
+    assert_eq!((userinfo(a.port), userinfo(b.port)), (200, 200));
+    let silent = browser.get(b.port, &authorize(&[("prompt", "none")]));
+    assert!(silent.answered("code").is_some(), "{silent:?}");
+    // Signed out at one is signed out at the other, at once.
+    let out = browser.get(a.port, "/v2/logout");
+    assert_eq!(out.status, 200, "{out:?}");
+    assert_eq!(userinfo(b.port), 401);
+    let refused = http::refresh(b.port, &tokens.text("refresh_token")).unwrap();
+    assert_eq!(refused.text("error"), "invalid_grant");
+}
+
+#[test]
+fn a_change_made_anywhere_is_seen_everywhere() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    let knows = |port: u16| {
+        let asked = authorize(&[]).replace("client_id=spa", "client_id=late");
+        get(port, &asked).unwrap().status == 200
+    };
+    assert!(!knows(a.port) && !knows(b.port));
+    fleet.apply(&TENANT.replace("client_id: spa", "client_id: late"));
+    eventually("both know the new client", || {
+        knows(a.port) && knows(b.port)
+    });
+    // Keys too.
+    let keys = |port| get(port, "/.well-known/jwks.json").unwrap().body;
+    let before = keys(a.port);
+    assert!(fleet.command(&["keys", "roll"]).status.success());
+    eventually("both publish the successors", || {
+        keys(a.port) != before && keys(a.port) == keys(b.port)
+    });
+}
+
+/// CVE-2026-1035, across servers: the database decides the winner.
+#[test]
+fn simultaneous_refreshes_across_servers_rotate_once() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    let code = Browser::default().code(a.port, b.port);
+    let tokens = http::redeem(a.port, &code).unwrap();
+    let mut token = tokens.text("refresh_token");
+    for round in 0..if is_full() { 200 } else { 10 } {
+        let start = Barrier::new(32);
+        let answers: Vec<http::Answer> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..32)
+                .map(|n| {
+                    let (start, token) = (&start, &token);
+                    let port = if n % 2 == 0 { a.port } else { b.port };
+                    scope.spawn(move || {
+                        start.wait();
+                        http::refresh(port, token).unwrap()
+                    })
+                })
+                .collect();
+            asking
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let successors: BTreeSet<String> = answers
+            .iter()
+            .map(|answer| {
+                assert_eq!(answer.status, 200, "round {round}: {answer:?}");
+                answer.text("refresh_token")
+            })
+            .collect();
+        assert_eq!(successors.len(), 1, "round {round}: one successor for all");
+        let next = successors.into_iter().next().unwrap();
+        assert_ne!(next, token);
+        token = next;
+    }
+    let rotations = fleet.sql("SELECT generation FROM families");
+    let expected = if is_full() { "201" } else { "11" };
+    assert_eq!(rotations, expected, "one rotation a round");
+}
+
+#[test]
+fn a_code_is_redeemed_once_across_servers() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    for _ in 0..5 {
+        let code = Browser::default().code(a.port, b.port);
+        let start = Barrier::new(8);
+        let won: usize = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8)
+                .map(|n| {
+                    let (start, code) = (&start, &code);
+                    let port = if n % 2 == 0 { a.port } else { b.port };
+                    scope.spawn(move || {
+                        start.wait();
+                        usize::from(http::redeem(port, code).unwrap().status == 200)
+                    })
+                })
+                .collect();
+            asking
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        });
+        assert_eq!(won, 1);
+    }
+}
+
+#[test]
+fn failures_count_wherever_they_happen() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    let mut statuses = Vec::new();
+    for n in 0..24 {
+        let port = if n % 2 == 0 { a.port } else { b.port };
+        let answer = Browser::default().sign_in(port, port, "wrong");
+        statuses.push(answer.status);
+    }
+    assert!(
+        statuses[..20].iter().all(|status| *status == 401),
+        "{statuses:?}"
+    );
+    assert!(
+        statuses[20..].contains(&429),
+        "neither server alone saw twenty: {statuses:?}"
+    );
+}

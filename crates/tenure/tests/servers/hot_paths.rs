@@ -1,0 +1,143 @@
+//! The plans of the hot paths, as the database itself reports them: few statements, each addressed to
+//! one session, none that reads a table.
+
+use crate::fleet::{Fleet, Server};
+use crate::http::{self, Browser, authorize};
+use serde_json::Value;
+use tenure_cluster::Options;
+
+/// The server logs each statement with its plan. Without sequential scans as long as there is any
+/// other way: in a small table the planner would prefer one, and say nothing about a large one.
+fn talkative() -> Options {
+    let settings = [
+        "session_preload_libraries = 'auto_explain'",
+        "auto_explain.log_min_duration = 0",
+        "auto_explain.log_format = json",
+        "auto_explain.log_nested_statements = off",
+        "log_line_prefix = '%a|'",
+        "log_statement = 'none'",
+        "enable_seqscan = off",
+        "log_min_messages = log",
+    ];
+    Options {
+        settings: settings.iter().map(|line| (*line).to_owned()).collect(),
+        ..Options::default()
+    }
+}
+
+struct Observed {
+    fleet: Fleet,
+    server: Server,
+}
+
+impl Observed {
+    /// The plans of what one request makes the database do, but for the batched tenant log and the
+    /// workers, whose statements are not part of any request.
+    fn plans_of<T>(&mut self, request: impl FnOnce(u16) -> T) -> (T, Vec<Value>) {
+        let before = self.fleet.cluster.log().len();
+        let answer = request(self.server.port);
+        let log = self.fleet.cluster.log();
+        let plans = plans(&log[before..]);
+        (answer, plans.into_iter().filter(is_of_a_request).collect())
+    }
+}
+
+/// The JSON objects that follow `plan:` in the log.
+fn plans(log: &str) -> Vec<Value> {
+    log.split("plan:")
+        .skip(1)
+        .filter_map(|rest| {
+            let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+            stream.next()?.ok()
+        })
+        .collect()
+}
+
+fn text(plan: &Value) -> &str {
+    plan["Query Text"].as_str().unwrap_or_default()
+}
+
+fn is_of_a_request(plan: &Value) -> bool {
+    let text = text(plan);
+    let background = text.starts_with("INSERT INTO logs")
+        || text.contains("count(*) FROM sessions WHERE sid >=")
+        || text.contains("FROM meta")
+        || text.contains("leases")
+        || text.contains("FROM keys");
+    !background
+}
+
+/// Every node that reads a table finds its rows by an index and a condition on the session.
+fn assert_addressed(plan: &Value) {
+    let query = text(plan);
+    let mut waiting = vec![&plan["Plan"]];
+    while let Some(node) = waiting.pop() {
+        let kind = node["Node Type"].as_str().unwrap_or_default();
+        assert_ne!(kind, "Seq Scan", "{query}: {node}");
+        if kind.contains("Index") {
+            let condition = node["Index Cond"].as_str().unwrap_or_default();
+            assert!(
+                condition.contains("sid =") || condition.contains("user_id ="),
+                "{query}: an index scan without an address: {node}"
+            );
+        }
+        waiting.extend(node["Plans"].as_array().into_iter().flatten());
+    }
+}
+
+fn assert_hot(name: &str, plans: &[Value]) {
+    let texts: Vec<&str> = plans.iter().map(text).collect();
+    assert!(!plans.is_empty(), "{name}: nothing was observed");
+    assert!(
+        plans.len() <= 3,
+        "{name}: at most three statements: {texts:#?}"
+    );
+    plans.iter().for_each(assert_addressed);
+}
+
+#[test]
+fn hot_paths_address_one_session_with_at_most_three_statements() {
+    let fleet = Fleet::with(&talkative());
+    let server = fleet.server();
+    let mut observed = Observed { fleet, server };
+    let mut browser = Browser::default();
+    browser.code(observed.server.port, observed.server.port);
+
+    let (silent, plans) =
+        observed.plans_of(|port| browser.get(port, &authorize(&[("prompt", "none")])));
+    assert_hot("silent authorize", &plans);
+    let code = silent.answered("code").unwrap();
+
+    let (tokens, plans) = observed.plans_of(|port| http::redeem(port, &code).unwrap());
+    assert_hot("code exchange", &plans);
+
+    let token = tokens.text("refresh_token");
+    let (refreshed, plans) = observed.plans_of(|port| http::refresh(port, &token).unwrap());
+    assert_eq!(refreshed.status, 200);
+    assert_hot("refresh", &plans);
+
+    let (repeat, plans) = observed.plans_of(|port| http::refresh(port, &token).unwrap());
+    assert_eq!(repeat.status, 200);
+    assert_hot("a repeated refresh", &plans);
+
+    // A session-bound family: its exchange is the session's activity.
+    let scope = [("prompt", "none"), ("audience", "https://api.example.com")];
+    let online = authorize(&scope).replace("offline_access", "online_access");
+    let code = browser.get(observed.server.port, &online).answered("code");
+    let tokens = http::redeem(observed.server.port, &code.unwrap()).unwrap();
+    let token = tokens.text("refresh_token");
+    let (refreshed, plans) = observed.plans_of(|port| http::refresh(port, &token).unwrap());
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+    assert_hot("a refresh that is activity", &plans);
+
+    let bearer = format!("Bearer {}", refreshed.text("access_token"));
+    let (info, plans) = observed.plans_of(|port| {
+        http::send(port, "GET", "/userinfo", &[("authorization", &bearer)], "").unwrap()
+    });
+    assert_eq!(info.status, 200);
+    assert_hot("userinfo", &plans);
+
+    let (out, plans) = observed.plans_of(|port| browser.get(port, "/v2/logout"));
+    assert_eq!(out.status, 200);
+    assert_hot("logout", &plans);
+}
