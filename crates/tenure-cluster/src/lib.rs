@@ -11,6 +11,7 @@ pub use programs::{Account, bin_folder};
 
 use anyhow::{Context, bail};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -36,6 +37,8 @@ pub struct Options {
     pub durable: bool,
     /// Lines of postgresql.conf.
     pub settings: Vec<String>,
+    /// Files in its data folder, by name: certificates, a `pg_hba.conf`.
+    pub files: Vec<(String, String)>,
 }
 
 /// Databases get names of their own: tests run side by side in one cluster.
@@ -86,6 +89,9 @@ impl Cluster {
             settings,
         };
         cluster.write_settings()?;
+        for (name, text) in &options.files {
+            cluster.write_file(name, text)?;
+        }
         cluster.resume()?;
         Ok(cluster)
     }
@@ -137,6 +143,14 @@ impl Cluster {
             .collect();
         let file = self.data().join("postgresql.auto.conf");
         std::fs::write(&file, lines.join("\n") + "\n")?;
+        self.account.give(&file)
+    }
+
+    /// A file that PostgreSQL alone may read.
+    fn write_file(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let file = self.data().join(name);
+        std::fs::write(&file, text)?;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
         self.account.give(&file)
     }
 

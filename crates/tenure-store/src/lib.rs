@@ -12,6 +12,7 @@ mod postgres;
 mod rows;
 mod sqlite;
 mod store;
+mod transfer;
 mod tx;
 mod value;
 
@@ -20,4 +21,5 @@ pub use notice::Notice;
 pub use postgres::PostgresOptions;
 pub use rows::*;
 pub use store::{Options, Place, Store};
+pub use transfer::{Transferred, transfer};
 pub use tx::Tx;

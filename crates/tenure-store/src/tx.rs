@@ -79,6 +79,29 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// [`Tx::execute`] for a text that will not come again: it is not kept prepared.
+    pub(crate) fn execute_once(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<usize, StoreError> {
+        match self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = connection.prepare(sql)?;
+                Ok(statement.execute(rusqlite::params_from_iter(values))?)
+            }
+            Engine::Postgres(link) => link.execute_once(sql, values),
+        }
+    }
+
+    /// Several statements without parameters.
+    pub(crate) fn execute_batch(&self, sql: &str) -> Result<(), StoreError> {
+        match self.engine {
+            Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Engine::Postgres(link) => link.batch(sql),
+        }
+    }
+
     /// All rows of a query, each read by `read`.
     pub(crate) fn query<T>(
         &self,

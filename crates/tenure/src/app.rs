@@ -85,6 +85,9 @@ impl App {
         let store = open_store(&config.database, config.pool, parts.durable)?;
         let key_file = config.key_file.as_deref();
         let master = open_master(&store, &config.database, key_file, &parts.entropy)?;
+        if let Some(where_it_is) = store.read_blocking(|tx| tx.is_elsewhere())? {
+            bail!("{where_it_is}: start the servers on that database");
+        }
         let offset = store.read_blocking(clock_offset)?;
         if offset != 0 && !config.manual_clock {
             bail!(

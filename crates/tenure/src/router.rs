@@ -62,23 +62,30 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// An installation that moved answers nothing any more, but that its process lives.
+fn is_served_elsewhere(route: Option<&MatchedPath>) -> bool {
+    route.is_none_or(|route| route.as_str() != "/healthz")
+}
+
 /// Around every request: notice changed settings, measure, and add what every answer has.
 async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = std::time::Instant::now();
     let posted = *request.method() == Method::POST;
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = match app.notice_changes().await {
-        Ok(()) => next.run(request).await,
-        // The settings could not be read again: those we have are the best there is. A handler that needs the database says so.
-        Err(error) => {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "reading changed settings failed"
-            );
-            next.run(request).await
+    if let Err(error) = app.notice_changes().await {
+        // The settings we have are the best there is. A handler that needs the database says so.
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "reading changed settings failed"
+        );
+    }
+    let elsewhere = app.settings.current().elsewhere.clone();
+    let mut response = match elsewhere {
+        Some(where_it_is) if is_served_elsewhere(route.as_ref()) => {
+            respond::unavailable(&format!("{where_it_is}\n"))
         }
+        _ => next.run(request).await,
     };
-    let mut response = response;
     if posted && response.status() == StatusCode::FOUND {
         *response.status_mut() = StatusCode::SEE_OTHER;
     }

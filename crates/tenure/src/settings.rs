@@ -18,6 +18,8 @@ pub struct Registered {
 #[derive(Debug, Default)]
 pub struct Settings {
     pub version: i64,
+    /// The installation moved to another database and must not be served from this one, in words.
+    pub elsewhere: Option<String>,
     pub tenant: Tenant,
     pub clients: HashMap<String, Arc<Registered>>,
     pub apis: BTreeMap<String, Arc<Api>>,
@@ -32,6 +34,7 @@ impl Settings {
     pub fn load(tx: &Tx<'_>) -> Result<Self, StoreError> {
         let mut settings = Self {
             version: tx.configuration_version()?,
+            elsewhere: tx.is_elsewhere()?,
             ..Self::default()
         };
         if let Some(document) = tx.document(DocumentKind::Tenant, "tenant")? {

@@ -95,6 +95,18 @@ impl Link {
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
+    /// The same for a text that will not come again.
+    pub(crate) fn execute_once(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<usize, StoreError> {
+        let statement = self.wait(self.client.prepare(sql))?;
+        let parameters = parameters(values);
+        let changed = self.wait(self.client.execute(&statement, &parameters))?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
     pub(crate) fn query(
         &self,
         sql: &str,
@@ -105,7 +117,7 @@ impl Link {
         self.wait(self.client.query(&statement, &parameters))
     }
 
-    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
         self.wait(self.client.batch_execute(sql))
     }
 

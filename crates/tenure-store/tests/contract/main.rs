@@ -19,6 +19,7 @@ mod fresh;
 mod life;
 mod lists;
 mod people;
+mod postgres_only;
 mod restore;
 mod round_trip;
 mod round_trip_tenant;

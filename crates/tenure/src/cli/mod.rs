@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod installation;
 mod keys;
+mod migrate_data;
 mod serve;
 mod session;
 mod user;
@@ -46,6 +47,8 @@ enum Command {
     Keys(keys::Command),
     /// Copy the database while the server runs.
     Backup(backup::BackupArgs),
+    /// Move an installation to another database, with everything that lives in it.
+    MigrateData(migrate_data::Args),
     /// Put a backup in the place of a database.
     Restore(backup::RestoreArgs),
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Session(command) => session::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Backup(args) => backup::run_backup(args),
+        Command::MigrateData(args) => migrate_data::run(args),
         Command::Restore(args) => backup::run_restore(args),
     };
     match result {

@@ -2,6 +2,7 @@
 
 use crate::http;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -68,8 +69,17 @@ impl Fleet {
             .unwrap()
     }
 
-    fn key_file(&self) -> std::path::PathBuf {
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn key_file(&self) -> PathBuf {
         self.folder.path().join("master.key")
+    }
+
+    /// The URL of an embedded database in the fleet's folder.
+    pub fn sqlite(&self, name: &str) -> String {
+        format!("sqlite:{}", self.folder.path().join(name).display())
     }
 
     pub fn apply(&self, tenant: &str) {
@@ -126,6 +136,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("the server did not become ready");
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// SIGKILL: no handler, no destructor.

@@ -15,6 +15,7 @@ mod fleet;
 mod hot_paths;
 mod http;
 mod load;
+mod move_data;
 mod proxy;
 
 /// The long loops and the slow faults are for `cargo xtask test --full`.
