@@ -7,14 +7,26 @@ use std::process::Command;
 
 pub fn run(full: bool) -> anyhow::Result<()> {
     let chromium = chromium()?;
-    let mut tests = cargo();
-    tests.args(["test", "--workspace", "--all-targets"]);
-    if full {
-        tests.env("TENURE_FULL", "1");
-    }
-    check(&mut tests)?;
+    postgres()?;
+    let everything = ["test", "--workspace", "--all-targets"];
+    check(full_or_not(cargo().args(everything), full))?;
+    // The journeys once more, on the other engine.
+    let journeys = ["test", "--package", "tenure", "--test", "it"];
+    let mut journeys_there = cargo();
+    journeys_there
+        .args(journeys)
+        .env("TENURE_TEST_ENGINE", "postgres");
+    check(full_or_not(&mut journeys_there, full))?;
     check(cargo().args(["build", "--package", "tenure"]))?;
     end_to_end(&chromium, full)
+}
+
+/// The long loops in full, when asked.
+fn full_or_not(command: &mut Command, full: bool) -> &mut Command {
+    if full {
+        command.env("TENURE_FULL", "1");
+    }
+    command
 }
 
 /// Foreign clients and a real browser against the built server.
@@ -32,10 +44,7 @@ fn end_to_end(chromium: &Path, full: bool) -> anyhow::Result<()> {
         .current_dir(&folder)
         .env("TENURE_BINARY", root().join("target/debug/tenure"))
         .env("CHROMIUM", chromium);
-    if full {
-        tests.env("TENURE_FULL", "1");
-    }
-    check(&mut tests)
+    check(full_or_not(&mut tests, full))
 }
 
 /// Debian's Chromium, installed where it is missing and we may.
@@ -47,24 +56,32 @@ fn chromium() -> anyhow::Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    say("installing Chromium from Debian's packages …");
-    check(Command::new("apt-get").args(["update", "-qq"]))
-        .and_then(|()| {
-            check(
-                Command::new("apt-get")
-                    .args([
-                        "install",
-                        "-y",
-                        "-qq",
-                        "--no-install-recommends",
-                        "chromium",
-                    ])
-                    .env("DEBIAN_FRONTEND", "noninteractive"),
-            )
-        })
+    install("chromium")
         .context("the browser tests need Chromium: install it, or name it in CHROMIUM")?;
     if !path.exists() {
         bail!("Chromium was installed but is not at {}", path.display());
     }
     Ok(path)
+}
+
+/// PostgreSQL's programs, for clusters of the tests' own; the machine's is neither used nor touched.
+fn postgres() -> anyhow::Result<()> {
+    if tenure_cluster::bin_folder().is_err() {
+        install("postgresql").context(
+            "the tests need PostgreSQL's programs: install them, or name their folder in TENURE_POSTGRES_BIN",
+        )?;
+        tenure_cluster::bin_folder()?;
+    }
+    Ok(())
+}
+
+/// Installs one of Debian's packages, where we may.
+fn install(package: &str) -> anyhow::Result<()> {
+    say(&format!("installing {package} from Debian's packages …"));
+    check(Command::new("apt-get").args(["update", "-qq"]))?;
+    check(
+        Command::new("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends", package])
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
 }

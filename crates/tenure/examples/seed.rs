@@ -1,6 +1,6 @@
 //! Fills a database with live sessions and refresh token families, for `cargo xtask bench`.
 //!
-//! `seed DATABASE BASE_URL SESSIONS SAMPLE` prints, for a random sample of the sessions, a line with
+//! `seed DATABASE BASE_URL SESSIONS SAMPLE KEY_FILE` prints, for a random sample of the sessions, a line with
 //! the session cookie's value and a refresh token. The tenant file must have been applied before.
 
 use std::io::Write as _;
@@ -15,20 +15,22 @@ use tenure_protocol::limits::{Caps, Limits};
 use tenure_protocol::refresh::{Family, FamilyKind, Origin};
 use tenure_protocol::session::{Device, Factor, Login, Session};
 use tenure_protocol::{Timestamp, refresh::Policy};
+use tenure_store::Store;
 
 const BATCH: usize = 500;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [database, base_url, sessions, sample] = arguments.as_slice() else {
-        anyhow::bail!("usage: seed DATABASE BASE_URL SESSIONS SAMPLE");
+    let [database, base_url, sessions, sample, key_file] = arguments.as_slice() else {
+        anyhow::bail!("usage: seed DATABASE BASE_URL SESSIONS SAMPLE KEY_FILE");
     };
+    let key_file = std::path::Path::new(key_file);
     let database = DatabaseUrl::parse(database)?;
     let (total, sample): (usize, usize) = (sessions.parse()?, sample.parse()?);
     let issuer = BaseUrl::parse(base_url)?.issuer();
     let entropy = Entropy::system();
     let store = open_store(&database, Pool::default(), false)?;
-    let master = open_master(&store, &database, None, &entropy)?;
+    let master = open_master(&store, &database, Some(key_file), &entropy)?;
     let now = tenure::clock::Clock::system(0).now();
     let rows = store.read_blocking(|tx| tx.keys())?;
     let made = rollover::missing(&rows, "current", &master, now)?;
@@ -48,22 +50,53 @@ fn main() -> anyhow::Result<()> {
         .unwrap_or_default();
     let every = (total / sample.max(1)).max(1);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for start in (0..total).step_by(BATCH) {
-        let mut batch = Vec::with_capacity(BATCH);
-        for index in start..(start + BATCH).min(total) {
-            let secret = entropy.bytes::<32>();
-            let session = session(&entropy, &user_id, &secret, limits, now);
-            let family = family(&entropy, &session, &policy, &ring, now);
-            if index % every == 0 {
-                let cookie = SessionCookie {
-                    sid: session.sid,
-                    secret,
-                };
-                let token = refresh::current(&family, &issuer, &ring).unwrap_or_default();
-                writeln!(out, "{} {token}", cookie.text())?;
+    // Several batches at once: PostgreSQL answers each after a round trip.
+    let (sender, batches) = std::sync::mpsc::sync_channel::<Vec<(Session, Family)>>(8);
+    let batches = std::sync::Mutex::new(batches);
+    std::thread::scope(|scope| {
+        let writing: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| write_batches(&store, &batches, now)))
+            .collect();
+        for start in (0..total).step_by(BATCH) {
+            let mut batch = Vec::with_capacity(BATCH);
+            for index in start..(start + BATCH).min(total) {
+                let secret = entropy.bytes::<32>();
+                let session = session(&entropy, &user_id, &secret, limits, now);
+                let family = family(&entropy, &session, &policy, &ring, now);
+                if index % every == 0 {
+                    let cookie = SessionCookie {
+                        sid: session.sid,
+                        secret,
+                    };
+                    let token = refresh::current(&family, &issuer, &ring).unwrap_or_default();
+                    writeln!(out, "{} {token}", cookie.text())?;
+                }
+                batch.push((session, family));
             }
-            batch.push((session, family));
+            sender.send(batch)?;
         }
+        drop(sender);
+        for thread in writing {
+            thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a writer panicked"))??;
+        }
+        anyhow::Ok(())
+    })?;
+    out.flush()?;
+    store.close();
+    Ok(())
+}
+
+type Batches = std::sync::Mutex<std::sync::mpsc::Receiver<Vec<(Session, Family)>>>;
+
+fn write_batches(store: &Store, batches: &Batches, now: Timestamp) -> anyhow::Result<()> {
+    loop {
+        let next = batches
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .recv();
+        let Ok(batch) = next else { return Ok(()) };
         store.write_blocking(move |tx| {
             batch.iter().try_for_each(|(session, family)| {
                 tx.insert_session(session)?;
@@ -72,9 +105,6 @@ fn main() -> anyhow::Result<()> {
             })
         })?;
     }
-    out.flush()?;
-    store.close();
-    Ok(())
 }
 
 fn session(

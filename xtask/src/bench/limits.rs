@@ -15,6 +15,8 @@ pub struct Limits {
     pub ec: f64,
     /// Durable commits a second of one bare loop.
     pub commits: f64,
+    /// Transactions a second of a bare loop on PostgreSQL, where that is the engine.
+    pub transactions: Option<f64>,
     pub cores: f64,
 }
 
@@ -49,6 +51,7 @@ pub fn measure(duration: Duration) -> anyhow::Result<Limits> {
         rsa,
         ec,
         commits: commits(duration)?,
+        transactions: None,
         cores,
     })
 }

@@ -30,15 +30,15 @@ pub trait Operation: Clone + Send + 'static {
 }
 
 pub async fn measure(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     connections: usize,
     duration: Duration,
     operation: impl Operation,
 ) -> anyhow::Result<Measured> {
     // Warm up: connections, caches, prepared statements.
-    closed_loop(address, connections, duration / 8, &operation).await?;
+    closed_loop(addresses, connections, duration / 8, &operation).await?;
     let (wall, processor) = (Instant::now(), processor_seconds()?);
-    let count = closed_loop(address, connections, duration, &operation).await?;
+    let count = closed_loop(addresses, connections, duration, &operation).await?;
     let (wall, processor) = (
         wall.elapsed().as_secs_f64(),
         processor_seconds()? - processor,
@@ -47,7 +47,7 @@ pub async fn measure(
     let count = count as f64;
     let rate = count / wall;
     let mut latencies = open_loop(
-        address,
+        addresses,
         connections * 4,
         duration / 2,
         rate * 0.7,
@@ -70,14 +70,14 @@ pub async fn measure(
 }
 
 async fn closed_loop(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     connections: usize,
     duration: Duration,
     operation: &impl Operation,
 ) -> anyhow::Result<u64> {
     let until = Instant::now() + duration;
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..connections {
+    for address in addresses.iter().copied().cycle().take(connections) {
         let operation = operation.clone();
         tasks.spawn(async move {
             let mut connection = Connection::open(address).await?;
@@ -97,7 +97,7 @@ async fn closed_loop(
 }
 
 async fn open_loop(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     connections: usize,
     duration: Duration,
     rate: f64,
@@ -106,7 +106,7 @@ async fn open_loop(
     let began = Instant::now();
     let next = Arc::new(Mutex::new(0_u32));
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..connections {
+    for address in addresses.iter().copied().cycle().take(connections) {
         let (operation, next) = (operation.clone(), Arc::clone(&next));
         tasks.spawn(async move {
             let mut connection = Connection::open(address).await?;

@@ -45,13 +45,17 @@ pub struct Report {
     pub start_up: Vec<(usize, Duration)>,
     /// The refresh rate with a million sessions over that with a thousand.
     pub large_to_small: Option<f64>,
+    /// The refresh rate of two servers over that of one.
+    pub two_to_one: Option<f64>,
+    /// Expired rows, and the refresh rate beside them over that without.
+    pub expired: Option<(u64, f64)>,
 }
 
 impl Report {
     pub fn table(&self) -> String {
         let mut out = String::new();
         // Writing to a String does not fail.
-        drop(self.write(&mut out));
+        self.write(&mut out).unwrap_or_default();
         out
     }
 
@@ -62,6 +66,12 @@ impl Report {
             "\nthe machine: {:.0} RSA-2048 signatures/s, {:.0} P-256 signatures/s on {} cores; {:.0} durable commits/s",
             limits.rsa, limits.ec, limits.cores, limits.commits
         )?;
+        if let Some(rate) = limits.transactions {
+            writeln!(
+                out,
+                "PostgreSQL: {rate:.0} bare transactions/s (pgbench -N, prepared, 16 clients)"
+            )?;
+        }
         writeln!(
             out,
             "\n{:36} {:>9} {:>9} {:>8} {:>8}  of the limit",
@@ -118,6 +128,20 @@ impl Report {
                 share * 100.0
             )?;
         }
+        if let Some(share) = self.two_to_one {
+            writeln!(
+                out,
+                "refresh with two servers: {:.0} % of that with one",
+                share * 100.0
+            )?;
+        }
+        if let Some((rows, share)) = self.expired {
+            writeln!(
+                out,
+                "refresh beside {rows} expired rows: {:.0} % of that without them",
+                share * 100.0
+            )?;
+        }
         Ok(())
     }
 
@@ -129,13 +153,16 @@ impl Report {
         })).collect();
         json!({
             "limits": {"rsa_per_second": self.limits.rsa, "p256_per_second": self.limits.ec,
-                       "commits_per_second": self.limits.commits, "cores": self.limits.cores},
+                       "commits_per_second": self.limits.commits,
+                       "bare_transactions_per_second": self.limits.transactions, "cores": self.limits.cores},
             "figures": figures,
             "idle_memory_bytes": self.idle_memory,
             "memory": self.memory.iter().map(|(n, a, b)| json!({"sessions": n, "at_start": a, "after_load": b})).collect::<Vec<_>>(),
             "disk": self.disk.iter().map(|(n, b)| json!({"sessions": n, "bytes": b})).collect::<Vec<_>>(),
             "start_up_ms": self.start_up.iter().map(|(n, t)| json!({"sessions": n, "ms": t.as_millis()})).collect::<Vec<_>>(),
             "million_to_thousand": self.large_to_small,
+            "two_servers_to_one": self.two_to_one,
+            "beside_expired_rows": self.expired.map(|(rows, share)| json!({"rows": rows, "share": share})),
         })
         .to_string()
     }

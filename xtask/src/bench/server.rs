@@ -1,9 +1,10 @@
 //! The release server under test, with a database of its own.
 
-use crate::run::{cargo, check, root};
+use super::engine::Engine;
+use crate::run::{cargo, check, output, root};
 use anyhow::{Context, bail};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,9 @@ pub fn folder(name: &str) -> anyhow::Result<PathBuf> {
 
 pub struct Server {
     child: Child,
-    folder: PathBuf,
+    /// `None` for a second server, whose first one removes it.
+    folder: Option<PathBuf>,
+    place: Place,
     port: u16,
     /// From the start of the process to the first `/readyz`.
     pub start_up: Duration,
@@ -64,52 +67,80 @@ pub struct Server {
     pub sample: Vec<(String, String)>,
 }
 
+/// Where the servers of one database find it.
+#[derive(Clone, Debug)]
+struct Place {
+    url: String,
+    base_url: String,
+    key_file: PathBuf,
+    /// The file of an embedded database.
+    file: Option<PathBuf>,
+}
+
 impl Server {
-    pub fn start(sessions: usize, sample: usize) -> anyhow::Result<Self> {
+    pub fn start(engine: &Engine, sessions: usize, sample: usize) -> anyhow::Result<Self> {
         let folder = folder(&sessions.to_string())?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
         let base_url = format!("http://localhost:{port}");
-        let database = folder.join("bench.db");
-        let file = folder.join("tenant.yaml");
-        std::fs::write(&file, TENANT)?;
-        let binary = root().join("target/release/tenure");
-        let url = format!("sqlite:{}", database.display());
+        let (url, file) = match engine {
+            Engine::Sqlite => {
+                let file = folder.join("bench.db");
+                (format!("sqlite:{}", file.display()), Some(file))
+            }
+            Engine::Postgres(cluster) => (cluster.database()?, None),
+        };
+        let place = Place {
+            url,
+            base_url,
+            key_file: folder.join("bench.key"),
+            file,
+        };
+        let tenant = folder.join("tenant.yaml");
+        std::fs::write(&tenant, TENANT)?;
         check(
-            Command::new(&binary)
+            Command::new(binary())
                 .arg("apply")
-                .arg(&file)
-                .args(["--database", &url])
+                .arg(&tenant)
+                .args(["--database", &place.url, "--key-file"])
+                .arg(&place.key_file)
                 .stdout(Stdio::null()),
         )?;
-        let sample = seed(&database, &base_url, sessions, sample)?;
-        let began = Instant::now();
-        let child = Command::new(&binary)
-            .args([
-                "serve",
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-                "--base-url",
-                &base_url,
-                "--database",
-                &url,
-            ])
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::null())
-            .spawn()
-            .context("starting the server")?;
-        let mut server = Self {
-            child,
-            folder,
-            port,
-            start_up: Duration::ZERO,
-            sample,
-        };
-        server.start_up = server.wait_until_ready(began)?;
-        // Let start-up work settle, so that memory is that of an idle server.
-        std::thread::sleep(Duration::from_millis(500));
+        let sample = seed(&place, sessions, sample)?;
+        let mut server = place.serve(port)?;
+        server.folder = Some(folder);
+        server.sample = sample;
         Ok(server)
+    }
+
+    /// Another server on the same database.
+    pub fn beside(&self) -> anyhow::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        self.place.serve(port)
+    }
+
+    /// Rows whose time has passed and that wait for the sweep: codes, which are the most numerous.
+    pub fn add_expired(&self, rows: u64) -> anyhow::Result<()> {
+        // They expired a moment ago: later than the sweep looks, so that they stay for the measurement.
+        let sql = format!(
+            "INSERT INTO codes (sid, hash, expires_at, consumed_at, body) \
+             SELECT decode(md5(n::text), 'hex'), decode(md5(n::text) || md5(n::text), 'hex'), \
+             (extract(epoch FROM now()) * 1000)::bigint - 60000, 1, '{{}}' \
+             FROM generate_series(1, {rows}) AS n; ANALYZE codes"
+        );
+        check(
+            Command::new(tenure_cluster::bin_folder()?.join("psql"))
+                .args([
+                    "--quiet",
+                    "--no-psqlrc",
+                    "--set=ON_ERROR_STOP=1",
+                    "--dbname",
+                ])
+                .args([&self.place.url, "--command", &sql]),
+        )
     }
 
     fn wait_until_ready(&mut self, began: Instant) -> anyhow::Result<Duration> {
@@ -149,7 +180,16 @@ impl Server {
     }
 
     pub fn bytes_on_disk(&self) -> anyhow::Result<u64> {
-        Ok(std::fs::metadata(self.folder.join("bench.db"))?.len())
+        if let Some(file) = &self.place.file {
+            return Ok(std::fs::metadata(file)?.len());
+        }
+        let size = output(
+            Command::new(tenure_cluster::bin_folder()?.join("psql"))
+                .args(["--no-psqlrc", "--tuples-only", "--no-align", "--dbname"])
+                .args([&self.place.url, "--command"])
+                .arg("SELECT pg_database_size(current_database())"),
+        )?;
+        Ok(size.trim().parse()?)
     }
 }
 
@@ -158,19 +198,48 @@ impl Drop for Server {
         // It may have ended by itself; either way it is gone afterwards.
         drop(self.child.kill());
         drop(self.child.wait());
-        drop(std::fs::remove_dir_all(&self.folder));
+        if let Some(folder) = &self.folder {
+            drop(std::fs::remove_dir_all(folder));
+        }
     }
 }
 
-fn seed(
-    database: &Path,
-    base_url: &str,
-    sessions: usize,
-    sample: usize,
-) -> anyhow::Result<Vec<(String, String)>> {
+fn binary() -> PathBuf {
+    root().join("target/release/tenure")
+}
+
+impl Place {
+    fn serve(&self, port: u16) -> anyhow::Result<Server> {
+        let began = Instant::now();
+        let child = Command::new(binary())
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["--base-url", &self.base_url, "--database", &self.url])
+            .arg("--key-file")
+            .arg(&self.key_file)
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::null())
+            .spawn()
+            .context("starting the server")?;
+        let mut server = Server {
+            child,
+            folder: None,
+            place: self.clone(),
+            port,
+            start_up: Duration::ZERO,
+            sample: Vec::new(),
+        };
+        server.start_up = server.wait_until_ready(began)?;
+        // Let start-up work settle, so that memory is that of an idle server.
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(server)
+    }
+}
+
+fn seed(place: &Place, sessions: usize, sample: usize) -> anyhow::Result<Vec<(String, String)>> {
     let output = Command::new(root().join("target/release/examples/seed"))
-        .arg(database)
-        .args([base_url, &sessions.to_string(), &sample.to_string()])
+        .args([&place.url, &place.base_url])
+        .args([sessions.to_string(), sample.to_string()])
+        .arg(&place.key_file)
         .output()
         .context("running the seed example")?;
     if !output.status.success() {
