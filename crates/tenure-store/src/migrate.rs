@@ -14,7 +14,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const MIGRATIONS: [Migration; 2] = [
+pub(crate) const MIGRATIONS: [Migration; 3] = [
     Migration {
         number: 1,
         usable_by: 1,
@@ -24,6 +24,11 @@ pub(crate) const MIGRATIONS: [Migration; 2] = [
         number: 2,
         usable_by: 1,
         sql: include_str!("../migrations/0002_several_servers.sql"),
+    },
+    Migration {
+        number: 3,
+        usable_by: 1,
+        sql: include_str!("../migrations/0003_refresh_keys_in_use.sql"),
     },
 ];
 

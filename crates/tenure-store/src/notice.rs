@@ -56,11 +56,12 @@ impl Notices {
         drop(self.0.send(notice));
     }
 
-    /// What another server said; words that this version does not know are passed over.
+    /// What another server said, one notice a line; words that this version does not know are passed over.
     pub(crate) fn hear(&self, payload: &str) {
-        if let Some(notice) = Notice::parse(payload) {
-            self.send(notice);
-        }
+        payload
+            .lines()
+            .filter_map(Notice::parse)
+            .for_each(|notice| self.send(notice));
     }
 
     pub(crate) fn missed(&self) {

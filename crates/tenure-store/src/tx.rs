@@ -38,15 +38,16 @@ impl<'c> Tx<'c> {
 
     /// Tells everybody who listens, on every server, once the transaction has committed.
     pub fn notify(&self, notice: Notice) -> Result<(), StoreError> {
-        match self.engine {
-            Engine::Sqlite(_) => self.notices.borrow_mut().push(notice),
-            Engine::Postgres(link) => {
+        match (self.engine, notice) {
+            // Rare, and worth that it cannot get lost.
+            (Engine::Postgres(link), Notice::Configuration) => {
                 let payload = notice.payload();
                 link.query(
                     "SELECT pg_notify($1, $2)",
                     &[CHANNEL.into(), (&payload).into()],
                 )?;
             }
+            _ => self.notices.borrow_mut().push(notice),
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ use tenure_store::{Store, Tx};
 #[derive(Debug)]
 pub struct App {
     pub config: ServerConfig,
+    /// By which this process knows its own leases again.
+    pub process_id: String,
     /// The wire's `iss`.
     pub issuer: String,
     pub store: Store,
@@ -102,6 +104,7 @@ impl App {
         let (log, drain) = Batcher::new(store.clone());
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
         let app = Self {
+            process_id: parts.entropy.token(9),
             issuer: config.base_url.issuer(),
             passwords: Passwords::start(threads, parts.hasher)?,
             macs: Macs::derive(&master),

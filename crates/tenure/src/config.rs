@@ -30,6 +30,7 @@ pub struct ConfigFile {
     pub plan: Option<Plan>,
     pub outbound: OutboundConfig,
     pub log: LogConfig,
+    pub retention: RetentionConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -79,6 +80,47 @@ impl Default for OutboundConfig {
             connect_timeout_ms: 2_000,
             timeout_ms: 5_000,
         }
+    }
+}
+
+/// How long what is over is kept, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// A session after its absolute deadline; longer while a refresh token of it lives.
+    pub sessions_days: u32,
+    /// An entry of the tenant log.
+    pub logs_days: u32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            sessions_days: 30,
+            logs_days: 30,
+        }
+    }
+}
+
+/// The same in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub sessions: i64,
+    pub logs: i64,
+}
+
+impl From<RetentionConfig> for Retention {
+    fn from(days: RetentionConfig) -> Self {
+        Self {
+            sessions: i64::from(days.sessions_days) * 86_400,
+            logs: i64::from(days.logs_days) * 86_400,
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        RetentionConfig::default().into()
     }
 }
 
@@ -134,6 +176,7 @@ pub struct ServerConfig {
     pub pool: Pool,
     pub caps: Caps,
     pub outbound: OutboundConfig,
+    pub retention: Retention,
     pub manual_clock: bool,
 }
 

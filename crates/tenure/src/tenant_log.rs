@@ -160,15 +160,20 @@ impl Batcher {
 
 async fn drain(store: Store, mut receiver: mpsc::Receiver<LogRow>) {
     let mut batch = Vec::with_capacity(BATCH);
-    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        let taken = receiver.recv_many(&mut batch, BATCH).await;
+        if taken == 0 {
+            return;
+        }
         let rows = std::mem::take(&mut batch);
-        let written = store
-            .write(move |tx| rows.iter().try_for_each(|row| tx.insert_log(row)))
-            .await;
+        let written = store.write(move |tx| tx.insert_logs(&rows)).await;
         if let Err(error) = written {
             tracing::error!(%error, "writing the tenant log failed");
         }
-        // Let entries gather: one commit for many of them, at most a second late.
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        // Let entries gather: one commit for many of them, at most a second late. A full batch shows
+        // that there are more already.
+        if taken < BATCH {
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        }
     }
 }

@@ -19,7 +19,6 @@ pub(crate) struct Target {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: Option<MakeRustlsConnect>,
     pub(super) deadline: Duration,
-    pub(super) connect_timeout: Duration,
 }
 
 /// What we read ourselves; everything else is the driver's.
@@ -70,7 +69,6 @@ impl Target {
             tls: encrypt.then(|| tls.connector()).transpose()?,
             config,
             deadline: options.deadline,
-            connect_timeout: options.connect_timeout,
         })
     }
 

@@ -29,12 +29,13 @@ pub(crate) struct Link {
 const GRACE: Duration = Duration::from_millis(500);
 
 impl Link {
-    pub(super) fn connect(target: &Target) -> Result<Self, StoreError> {
+    /// Connects, but not for longer than until `deadline`.
+    pub(super) fn connect(target: &Target, deadline: Instant) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| StoreError::Engine(error.to_string()))?;
-        let client = runtime.block_on(connect(target))?;
+        let client = runtime.block_on(connect(target, deadline))?;
         Ok(Self {
             runtime,
             client,
@@ -212,36 +213,35 @@ impl SourceIsIo for tokio_postgres::Error {
 }
 
 /// Connects to the first host that is what the URL wants, and sets the session up.
-async fn connect(target: &Target) -> Result<Client, StoreError> {
-    let budget =
-        target.connect_timeout * u32::try_from(target.config.get_hosts().len()).unwrap_or(1);
-    let client = tokio::time::timeout(budget.max(target.connect_timeout), async {
-        match &target.tls {
-            None => {
-                let (client, connection) = target.config.connect(NoTls).await?;
-                tokio::spawn(run(connection));
-                Ok(client)
-            }
-            Some(tls) => {
-                let (client, connection) = target.config.connect(tls.clone()).await?;
-                tokio::spawn(run(connection));
-                Ok::<_, tokio_postgres::Error>(client)
-            }
+async fn connect(target: &Target, deadline: Instant) -> Result<Client, StoreError> {
+    tokio::time::timeout_at(deadline.into(), set_up(target))
+        .await
+        .map_err(|_| {
+            StoreError::Unavailable("connecting to the database took too long".to_owned())
+        })?
+        .map_err(|error| StoreError::Unavailable(connect::cause(&error)))
+}
+
+async fn set_up(target: &Target) -> Result<Client, tokio_postgres::Error> {
+    let client = match &target.tls {
+        None => {
+            let (client, connection) = target.config.connect(NoTls).await?;
+            tokio::spawn(run(connection));
+            client
         }
-    })
-    .await
-    .map_err(|_| StoreError::Unavailable("connecting to the database took too long".to_owned()))?
-    .map_err(|error| StoreError::Unavailable(connect::cause(&error)))?;
+        Some(tls) => {
+            let (client, connection) = target.config.connect(tls.clone()).await?;
+            tokio::spawn(run(connection));
+            client
+        }
+    };
     // The server gives up a statement by itself, and a transaction that nobody continues.
     let milliseconds = target.deadline.as_millis();
     let setup = format!(
         "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {}",
         milliseconds * 2
     );
-    client
-        .batch_execute(&setup)
-        .await
-        .map_err(|error| StoreError::Unavailable(connect::cause(&error)))?;
+    client.batch_execute(&setup).await?;
     Ok(client)
 }
 

@@ -16,14 +16,13 @@ const TRIES: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(super) fn run(target: &Target) -> Result<(), StoreError> {
-    let link = Link::connect(target).map_err(|error| {
+    let link = Link::connect(target, Instant::now() + target.deadline).map_err(|error| {
         StoreError::Refused(format!(
             "cannot use the database {}: {error}",
             target.describe()
         ))
     })?;
     link.set_deadline(Instant::now() + PATIENCE);
-    link.batch("SET statement_timeout = 0")?;
     let mut tries = 0;
     while let Err(error) = link.batch(
         "CREATE TABLE IF NOT EXISTS schema_version (\
@@ -37,6 +36,8 @@ pub(super) fn run(target: &Target) -> Result<(), StoreError> {
         std::thread::sleep(Duration::from_millis(50));
     }
     link.begin(Mode::Write, Instant::now() + PATIENCE)?;
+    // For this transaction only: the connection may be a pooler's, and go on to somebody else.
+    link.batch("SET LOCAL statement_timeout = 0")?;
     match migrate(&link) {
         Ok(()) => link.commit(),
         Err(error) => {

@@ -5,6 +5,7 @@ mod connect;
 mod link;
 mod listen;
 mod migrate;
+mod tell;
 mod worker;
 
 pub(crate) use connect::Target;
@@ -12,7 +13,7 @@ pub(crate) use link::Link;
 
 use crate::StoreError;
 use crate::job::Job;
-use crate::notice::Notices;
+use crate::notice::{Notice, Notices};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -58,6 +59,8 @@ pub(crate) struct Engine {
 struct Senders {
     write: SyncSender<Queued>,
     read: SyncSender<Queued>,
+    /// Dropped with the others: the telling thread ends when the workers are gone, too.
+    _tell: SyncSender<Notice>,
 }
 
 /// A closure that waits for a connection.
@@ -76,20 +79,29 @@ pub(crate) enum Mode {
 pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine, StoreError> {
     let target = Arc::new(Target::parse(options)?);
     migrate::run(&target)?;
-    let outage = Arc::new(worker::Outage::default());
+    let (tell, telling) = tell::spawn(&target)?;
+    let shared = worker::Shared {
+        target: Arc::clone(&target),
+        outage: Arc::new(worker::Outage::default()),
+        notices: notices.clone(),
+        tell: tell.clone(),
+    };
     let mut threads = Vec::new();
     let mut pool = |size: usize| {
         let (sender, queue) = sync_channel(options.queue);
         let queue: Arc<Mutex<Receiver<Queued>>> = Arc::new(Mutex::new(queue));
         for _ in 0..size.max(1) {
-            threads.push(worker::spawn(&target, &queue, &outage)?);
+            threads.push(worker::spawn(&shared, &queue)?);
         }
         Ok::<_, StoreError>(sender)
     };
     let senders = Senders {
         write: pool(options.connections)?,
         read: pool(options.readers)?,
+        _tell: tell,
     };
+    threads.push(telling);
+    drop(shared);
     Ok(Engine {
         listener: listen::spawn(&target, notices)?,
         target,

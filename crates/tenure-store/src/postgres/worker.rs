@@ -4,8 +4,9 @@
 use super::connect::Target;
 use super::link::Link;
 use super::{Mode, Queued};
+use crate::notice::{Notice, Notices};
 use crate::{StoreError, Tx};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -33,14 +34,21 @@ impl Outage {
     }
 }
 
+/// What the threads of an engine have in common.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) target: Arc<Target>,
+    pub(super) outage: Arc<Outage>,
+    pub(super) notices: Notices,
+    pub(super) tell: SyncSender<Notice>,
+}
+
 pub(super) fn spawn(
-    target: &Arc<Target>,
+    shared: &Shared,
     queue: &Arc<Mutex<Receiver<Queued>>>,
-    outage: &Arc<Outage>,
 ) -> Result<JoinHandle<()>, StoreError> {
     let mut worker = Worker {
-        target: Arc::clone(target),
-        outage: Arc::clone(outage),
+        shared: shared.clone(),
         link: None,
     };
     let queue = Arc::clone(queue);
@@ -58,8 +66,7 @@ pub(super) fn spawn(
 }
 
 struct Worker {
-    target: Arc<Target>,
-    outage: Arc<Outage>,
+    shared: Shared,
     link: Option<Link>,
 }
 
@@ -70,7 +77,7 @@ impl Worker {
             mode,
             since,
         } = queued;
-        let deadline = since + self.target.deadline;
+        let deadline = since + self.shared.target.deadline;
         if Instant::now() >= deadline {
             let late = "the transaction waited too long for a connection";
             return job.finish(Err(StoreError::Unavailable(late.to_owned())));
@@ -79,8 +86,10 @@ impl Worker {
             Ok(link) => link,
             Err(error) => return job.finish(Err(error)),
         };
-        let outcome = match job.run(&Tx::postgres(link)) {
-            Ok(()) => link.commit(),
+        let tx = Tx::postgres(link);
+        let mut told = Vec::new();
+        let outcome = match job.run(&tx) {
+            Ok(()) => link.commit().inspect(|()| told = tx.notices().take()),
             // The closure's own error reaches the caller through the job.
             Err(_) => {
                 link.rollback();
@@ -90,10 +99,17 @@ impl Worker {
         if let Err(error) = &outcome {
             tracing::warn!(%error, "a transaction failed");
         }
-        if link.is_broken() {
+        let broken = link.is_broken();
+        if broken {
             self.link = None;
         }
         job.finish(outcome);
+        for notice in told {
+            self.shared.notices.send(notice);
+            if self.shared.tell.try_send(notice).is_err() {
+                tracing::debug!("other servers are told too slowly: they look by themselves");
+            }
+        }
     }
 
     /// A connection with an open transaction. One that was idle while the server restarted is
@@ -105,20 +121,20 @@ impl Worker {
         };
         if !usable {
             self.link = None;
-            let fresh = self.connect()?;
+            let fresh = self.connect(deadline)?;
             fresh.begin(mode, deadline)?;
             self.link = Some(fresh);
         }
         self.link.as_ref().ok_or(StoreError::Closed)
     }
 
-    fn connect(&self) -> Result<Link, StoreError> {
-        if let Some(error) = self.outage.current() {
+    fn connect(&self, deadline: Instant) -> Result<Link, StoreError> {
+        if let Some(error) = self.shared.outage.current() {
             return Err(error);
         }
-        Link::connect(&self.target).inspect_err(|error| {
+        Link::connect(&self.shared.target, deadline).inspect_err(|error| {
             tracing::warn!(%error, "the database cannot be reached");
-            self.outage.begin(error);
+            self.shared.outage.begin(error);
         })
     }
 }

@@ -31,9 +31,38 @@ pub(super) fn insert_values(entry: &LogRow) -> Vec<Value<'_>> {
     ]
 }
 
+const INSERT_INTO: &str = "INSERT INTO logs (log_id, at, type, user_id, sid, body) VALUES";
+
+/// Entries in one statement.
+const AT_ONCE: usize = 100;
+
 impl Tx<'_> {
     pub fn insert_log(&self, entry: &LogRow) -> Result<(), StoreError> {
         self.execute(INSERT, &insert_values(entry))?;
+        Ok(())
+    }
+
+    /// Many entries at once: a statement for them all, where a statement is a round trip.
+    pub fn insert_logs(&self, entries: &[LogRow]) -> Result<(), StoreError> {
+        if !self.is_postgres() {
+            return entries.iter().try_for_each(|entry| self.insert_log(entry));
+        }
+        for entries in entries.chunks(AT_ONCE) {
+            let rows: Vec<String> = (0..entries.len())
+                .map(|row| {
+                    let marks: Vec<String> = (1..=6).map(|n| format!("${}", row * 6 + n)).collect();
+                    format!("({})", marks.join(", "))
+                })
+                .collect();
+            let values: Vec<Value<'_>> = entries.iter().flat_map(insert_values).collect();
+            let sql = format!("{INSERT_INTO} {}", rows.join(", "));
+            // A full statement comes again and again, and stays prepared; the rest's length varies.
+            if entries.len() == AT_ONCE {
+                self.execute(&sql, &values)?;
+            } else {
+                self.execute_once(&sql, &values)?;
+            }
+        }
         Ok(())
     }
 

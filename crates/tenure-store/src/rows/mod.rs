@@ -16,7 +16,7 @@ mod user;
 pub use document::{Document, DocumentKind};
 pub use key::KeyRow;
 pub use log::LogRow;
-pub use session::{Participant, SessionFilter};
+pub use session::{Participant, SessionFilter, SweepCursor};
 pub use throttle::ThrottleRow;
 pub use user::{ConsentRow, UserRow};
 

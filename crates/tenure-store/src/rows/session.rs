@@ -196,34 +196,86 @@ impl Tx<'_> {
         )
     }
 
-    /// Removes at most `most` sessions whose absolute deadline passed before `before` and of which
-    /// no family lives at `now`, with everything that hangs on them. Tells how many.
+    /// Looks at `most` sessions after `from` whose absolute deadline passed before `before`, and
+    /// removes those of which no family lives at `now`, with everything that hangs on them. Tells how
+    /// many, and where to go on; `None` at the end. A session that stays is looked at once a round,
+    /// however many there are.
     pub fn sweep_sessions(
         &self,
+        from: SweepCursor,
         before: Timestamp,
         now: Timestamp,
         most: i64,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<(usize, Option<SweepCursor>), StoreError> {
         let due = self.query(
-            "SELECT sid FROM sessions WHERE absolute_deadline < $1 AND NOT EXISTS (\
-               SELECT 1 FROM families WHERE families.sid = sessions.sid AND families.ended_at IS NULL \
-               AND (families.idle_deadline IS NULL OR families.idle_deadline > $2) \
-               AND (families.absolute_deadline IS NULL OR families.absolute_deadline > $2)) \
-             ORDER BY absolute_deadline LIMIT $3",
-            &[before.into(), now.into(), most.into()],
-            |row| row.blob(0),
+            "SELECT sid, absolute_deadline FROM sessions \
+             WHERE (absolute_deadline, sid) > ($1, $2) AND absolute_deadline < $3 \
+             ORDER BY absolute_deadline, sid LIMIT $4",
+            &[
+                from.deadline.into(),
+                from.sid.as_slice().into(),
+                before.into(),
+                most.into(),
+            ],
+            |row| {
+                Ok(SweepCursor {
+                    sid: row.blob(0)?,
+                    deadline: row.instant(1)?,
+                })
+            },
         )?;
-        for sid in &due {
-            for sql in [
-                "DELETE FROM families WHERE sid = $1",
-                "DELETE FROM participants WHERE sid = $1",
-                "DELETE FROM codes WHERE sid = $1",
-                "DELETE FROM sessions WHERE sid = $1",
-            ] {
-                self.execute(sql, &[sid.as_slice().into()])?;
+        let mut removed = 0;
+        for session in &due {
+            let lives = self.query_first(
+                "SELECT 1 FROM families WHERE sid = $1 AND ended_at IS NULL \
+                 AND (idle_deadline IS NULL OR idle_deadline > $2) \
+                 AND (absolute_deadline IS NULL OR absolute_deadline > $2) LIMIT 1",
+                &[session.sid.as_slice().into(), now.into()],
+                |_| Ok(()),
+            )?;
+            if lives.is_none() {
+                self.remove_session(&session.sid)?;
+                removed += 1;
             }
         }
-        Ok(due.len())
+        let full = i64::try_from(due.len()).is_ok_and(|count| count >= most);
+        Ok((removed, due.into_iter().next_back().filter(|_| full)))
+    }
+
+    fn remove_session(&self, sid: &[u8]) -> Result<(), StoreError> {
+        let tables = ["families", "participants", "codes", "sessions"];
+        if self.is_postgres() {
+            // One round trip for the four.
+            let parts =
+                tables.map(|table| format!("gone_{table} AS (DELETE FROM {table} WHERE sid = $1)"));
+            let sql = format!("WITH {} SELECT 1", parts.join(", "));
+            self.query_first(&sql, &[sid.into()], |_| Ok(()))?;
+            return Ok(());
+        }
+        for table in tables {
+            self.execute(
+                &format!("DELETE FROM {table} WHERE sid = $1"),
+                &[sid.into()],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a sweep of sessions got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepCursor {
+    deadline: Timestamp,
+    sid: Vec<u8>,
+}
+
+impl Default for SweepCursor {
+    /// Before all of them.
+    fn default() -> Self {
+        Self {
+            deadline: Timestamp::from_millis(i64::MIN),
+            sid: Vec::new(),
+        }
     }
 }
 

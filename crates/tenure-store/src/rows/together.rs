@@ -3,7 +3,6 @@
 
 use super::session::must_be_one;
 use super::{code, family, log, session, to_json};
-use crate::notice::CHANNEL;
 use crate::value::Value;
 use crate::{LogRow, Notice, StoreError, Tx};
 use tenure_protocol::Timestamp;
@@ -16,8 +15,6 @@ use tenure_protocol::session::Session;
 struct Together<'v> {
     parts: Vec<String>,
     values: Vec<Value<'v>>,
-    /// Told to everybody once it has committed.
-    notice: Option<&'v str>,
 }
 
 impl<'v> Together<'v> {
@@ -35,19 +32,8 @@ impl<'v> Together<'v> {
             .zip(&self.parts)
             .map(|(name, part)| format!("{name} AS ({part} RETURNING 1)"))
             .collect();
-        let mut values = self.values;
-        let told = match self.notice {
-            None => String::new(),
-            Some(payload) => {
-                values.push(payload.into());
-                format!(", pg_notify('{CHANNEL}', ${})", values.len())
-            }
-        };
-        let sql = format!(
-            "WITH {} SELECT (SELECT count(*) FROM s0){told}",
-            with.join(", ")
-        );
-        let count = tx.query_first(&sql, &values, |row| row.int(0))?;
+        let sql = format!("WITH {} SELECT count(*) FROM s0", with.join(", "));
+        let count = tx.query_first(&sql, &self.values, |row| row.int(0))?;
         Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
     }
 }
@@ -163,24 +149,20 @@ impl Tx<'_> {
         families: &[Family],
         entry: &LogRow,
     ) -> Result<(), StoreError> {
+        self.notify(Notice::Session(ended.sid))?;
         if !self.is_postgres() {
             self.update_session(ended)?;
             for family in families {
                 self.update_family(family, family.generation)?;
             }
-            self.notify(Notice::Session(ended.sid))?;
             return self.insert_log(entry);
         }
-        let notice = Notice::Session(ended.sid).payload();
         let body = session::body(ended)?;
         let histories = families
             .iter()
             .map(family::history)
             .collect::<Result<Vec<_>, _>>()?;
-        let mut all = Together {
-            notice: Some(&notice),
-            ..Together::default()
-        };
+        let mut all = Together::default();
         all.add(session::UPDATE, session::update_values(ended, &body));
         all.add(log::INSERT, log::insert_values(entry));
         // A person with very many families gets the rest one by one.

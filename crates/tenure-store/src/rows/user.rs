@@ -59,8 +59,11 @@ pub(super) const COLUMNS: &str =
     "users.user_id, users.body, users.password_hash, users.blocked, users.valid_after";
 
 impl Tx<'_> {
+    /// A user. In a transaction that may write nobody else changes the row before it ends: what is
+    /// written back is what was read, changed.
     pub fn user(&self, user_id: &str) -> Result<Option<UserRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM users WHERE user_id = $1");
+        let lock = self.for_update("users");
+        let sql = format!("SELECT {COLUMNS} FROM users WHERE user_id = $1{lock}");
         self.query_first(&sql, &[user_id.into()], read)
     }
 
@@ -107,16 +110,8 @@ impl Tx<'_> {
             ("email", identifiers.email),
             ("username", identifiers.username),
         ];
-        for (kind, value) in &wanted {
-            let Some(value) = value else { continue };
-            let holder = self.query_first(
-                "SELECT user_id FROM user_identifiers WHERE kind = $1 AND value = $2",
-                &[(*kind).into(), value.into()],
-                |row| row.text(0),
-            )?;
-            if holder.is_some_and(|holder| holder != user.user_id) {
-                return Ok(false);
-            }
+        if !self.take_identifiers(&user.user_id, &wanted)? {
+            return Ok(false);
         }
         let body = to_json(user)?;
         self.execute(
@@ -132,18 +127,62 @@ impl Tx<'_> {
                 user.valid_after.into(),
             ],
         )?;
-        self.execute(
-            "DELETE FROM user_identifiers WHERE user_id = $1",
-            &[(&user.user_id).into()],
-        )?;
-        for (kind, value) in &wanted {
+        Ok(true)
+    }
+
+    /// Takes identifiers for a user and gives up those that are not wanted any more. The unique key
+    /// decides between two who want the same. `false`: another user holds one; nothing was changed.
+    fn take_identifiers(
+        &self,
+        user_id: &str,
+        wanted: &[(&str, Option<String>)],
+    ) -> Result<bool, StoreError> {
+        let mut taken = Vec::new();
+        for (kind, value) in wanted {
             let Some(value) = value else { continue };
-            self.execute(
-                "INSERT INTO user_identifiers (kind, value, user_id) VALUES ($1, $2, $3)",
-                &[(*kind).into(), value.into(), (&user.user_id).into()],
+            let inserted = self.execute(
+                "INSERT INTO user_identifiers (kind, value, user_id) VALUES ($1, $2, $3) \
+                 ON CONFLICT (kind, value) DO NOTHING",
+                &[(*kind).into(), value.into(), user_id.into()],
             )?;
+            if inserted == 1 {
+                taken.push((*kind, value));
+                continue;
+            }
+            let holder = self.query_first(
+                "SELECT user_id FROM user_identifiers WHERE kind = $1 AND value = $2",
+                &[(*kind).into(), value.into()],
+                |row| row.text(0),
+            )?;
+            if holder.is_none_or(|holder| holder != user_id) {
+                for (kind, value) in taken {
+                    self.drop_identifier(kind, value)?;
+                }
+                return Ok(false);
+            }
+        }
+        let held = self.query(
+            "SELECT kind, value FROM user_identifiers WHERE user_id = $1",
+            &[user_id.into()],
+            |row| Ok((row.text(0)?, row.text(1)?)),
+        )?;
+        for (kind, value) in held {
+            let is_wanted = wanted
+                .iter()
+                .any(|(k, v)| *k == kind && v.as_deref() == Some(value.as_str()));
+            if !is_wanted {
+                self.drop_identifier(&kind, &value)?;
+            }
         }
         Ok(true)
+    }
+
+    fn drop_identifier(&self, kind: &str, value: &str) -> Result<(), StoreError> {
+        self.execute(
+            "DELETE FROM user_identifiers WHERE kind = $1 AND value = $2",
+            &[kind.into(), value.into()],
+        )?;
+        Ok(())
     }
 
     pub fn delete_user(&self, user_id: &str) -> Result<bool, StoreError> {

@@ -124,7 +124,8 @@ pub fn nothing_of_the_future_is_swept(fresh: &Fresh) {
     });
     let swept = write(&store, move |tx| {
         Ok([
-            tx.sweep_sessions(past, past, 9)?,
+            tx.sweep_sessions(tenure_store::SweepCursor::default(), past, past, 9)?
+                .0,
             tx.sweep_codes(past, 9)?,
             tx.sweep_once(past, 9)?,
             tx.sweep_revoked_tokens(past, 9)?,

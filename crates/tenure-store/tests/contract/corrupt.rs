@@ -258,7 +258,7 @@ pub fn a_broken_row_leaves_others_alone(fresh: &Fresh) {
     let later = NOW.plus(400 * sample::DAY);
     write(&store, move |tx| {
         tx.end_batch(later, 9)?;
-        tx.sweep_sessions(later, later, 9)
+        tx.sweep_sessions(tenure_store::SweepCursor::default(), later, later, 9)
     });
     assert_eq!(fresh.raw_number("SELECT count(*) FROM sessions"), 0);
     assert_eq!(fresh.raw_number("SELECT count(*) FROM families"), 0);

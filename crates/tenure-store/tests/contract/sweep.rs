@@ -7,7 +7,7 @@ use tenure_protocol::Timestamp;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::EndReason;
-use tenure_store::{Store, StoreError, ThrottleRow, Tx};
+use tenure_store::{Store, StoreError, SweepCursor, ThrottleRow, Tx};
 
 fn insert_all(store: &Store, n: u32, family: Family) {
     write(store, move |tx| {
@@ -31,7 +31,10 @@ fn left(store: &Store, n: u32) -> [usize; 4] {
 }
 
 fn sweep(store: &Store, before: Timestamp, now: Timestamp, most: i64) -> usize {
-    write(store, move |tx| tx.sweep_sessions(before, now, most))
+    write(store, move |tx| {
+        tx.sweep_sessions(SweepCursor::default(), before, now, most)
+            .map(|done| done.0)
+    })
 }
 
 /// Online, and over with its session.

@@ -64,6 +64,7 @@ fn run_in(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
         pool: crate::database::Pool::default(),
         caps: Plan::Enterprise.caps(),
         outbound: crate::config::OutboundConfig::default(),
+        retention: crate::config::Retention::default(),
         manual_clock: true,
     }
     .check()?;

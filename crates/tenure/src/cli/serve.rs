@@ -122,6 +122,7 @@ fn merge(args: Args, file: ConfigFile) -> anyhow::Result<ServerConfig> {
         },
         caps: args.plan.or(file.plan).unwrap_or(Plan::Enterprise).caps(),
         outbound: file.outbound,
+        retention: file.retention.into(),
         manual_clock: args.manual_clock,
     }
     .check()

@@ -41,9 +41,14 @@ pub async fn roll(
         let asked = rolled.clone();
         // On a reader: the writer must not wait for a look at every family.
         let found = app.store.read(move |tx| named_by_families(tx, &asked, now));
+        // What cannot be found out is taken to be in use: the rest of the roll-over goes on.
+        let found = found.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "looking for families that name rolled keys failed");
+            rolled.iter().copied().collect()
+        });
         *in_use = InUse {
             looked_at: now,
-            found: found.await?,
+            found,
             looked_for: rolled,
         };
     }

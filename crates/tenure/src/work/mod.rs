@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 /// The running workers; dropping it ends them.
 #[derive(Debug)]
 pub struct Workers {
+    app: Arc<App>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
@@ -26,7 +27,11 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
     tasks.spawn(until(stopping, census::run(app.clone())));
-    Workers { tasks, stop }
+    Workers {
+        app: app.clone(),
+        tasks,
+        stop,
+    }
 }
 
 impl Workers {
@@ -34,6 +39,7 @@ impl Workers {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
+        sweep::give_up(&self.app).await;
     }
 }
 

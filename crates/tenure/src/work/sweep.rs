@@ -2,51 +2,52 @@
 //! Hygiene only: whether something is over is decided where it is read (lesson CVE-2025-64708).
 
 use crate::app::App;
+use crate::config::Retention;
 use std::sync::Arc;
 use std::time::Duration;
 use tenure_protocol::Timestamp;
-use tenure_store::{StoreError, Tx};
+use tenure_store::{StoreError, SweepCursor, Tx};
 
+/// Seconds between rounds.
 const INTERVAL: i64 = 60;
+/// Sessions that must stay, since a family of theirs lives, are looked at in each round: fewer rounds.
+const SESSION_INTERVAL: i64 = 1_800;
 const BATCH: i64 = 500;
 
-/// Seconds for which a server that sweeps keeps others from it.
+/// Seconds for which a server that sweeps keeps others from it: a round or two, so that the work stays
+/// with one server while it lives.
 const LEASE: i64 = 150;
+const LEASE_NAME: &str = "sweep";
 
-/// Seconds that things stay after they expired: a code for the detection of its second use, an ended
-/// session and the log for the people who ask what happened.
+/// Seconds that a code stays after it expired, so that its second use is recognised.
 const KEEP_CODES: i64 = 3_600;
-const KEEP_SESSIONS: i64 = 30 * 86_400;
-const KEEP_LOGS: i64 = 30 * 86_400;
 
-type Sweep = fn(&Tx<'_>, Timestamp) -> Result<usize, StoreError>;
+type Sweep = fn(&Tx<'_>, Retention, Timestamp) -> Result<usize, StoreError>;
 
-const SWEEPS: [(&str, Sweep); 6] = [
-    ("codes", |tx, now| {
+const SWEEPS: [(&str, Sweep); 5] = [
+    ("codes", |tx, _, now| {
         tx.sweep_codes(now.plus(-KEEP_CODES), BATCH)
     }),
-    ("one-time entries", |tx, now| tx.sweep_once(now, BATCH)),
-    ("revoked tokens", |tx, now| {
+    ("one-time entries", |tx, _, now| tx.sweep_once(now, BATCH)),
+    ("revoked tokens", |tx, _, now| {
         tx.sweep_revoked_tokens(now, BATCH)
     }),
-    ("throttle counters", |tx, now| tx.sweep_throttle(now, BATCH)),
-    ("sessions", |tx, now| {
-        tx.sweep_sessions(now.plus(-KEEP_SESSIONS), now, BATCH)
+    ("throttle counters", |tx, _, now| {
+        tx.sweep_throttle(now, BATCH)
     }),
-    ("log entries", |tx, now| {
-        let before = now.plus(-KEEP_LOGS).millis().max(0);
+    ("log entries", |tx, keep, now| {
+        let before = now.plus(-keep.logs).millis().max(0);
         tx.sweep_logs(&format!("{before:013}"), BATCH)
     }),
 ];
 
 pub async fn run(app: Arc<App>) {
-    // A name for this process, by which it knows its own lease again.
-    let holder = app.entropy.token(9);
+    let mut sessions_at = app.clock.now();
     loop {
         let now = app.clock.now();
         app.clock.sleep_until(now.plus(INTERVAL)).await;
         let now = app.clock.now();
-        if !is_ours(&app, &holder, now).await {
+        if !is_ours(&app, now).await {
             continue;
         }
         for (what, sweep) in SWEEPS {
@@ -54,16 +55,32 @@ pub async fn run(app: Arc<App>) {
                 tracing::error!(%error, what, "sweeping failed");
             }
         }
+        if now >= sessions_at {
+            sessions_at = now.plus(SESSION_INTERVAL);
+            if let Err(error) = sweep_sessions(&app, now).await {
+                tracing::error!(%error, "sweeping sessions failed");
+            }
+        }
     }
 }
 
-/// Of several servers one sweeps at a time. The lease outlasts a round or two, so that the work stays
-/// with one server while it lives.
-async fn is_ours(app: &App, holder: &str, now: Timestamp) -> bool {
-    let holder = holder.to_owned();
+/// Gives the work up at the server's end, so that another need not wait for the lease to run out.
+pub async fn give_up(app: &App) {
+    let holder = app.process_id.clone();
+    let dropped = app
+        .store
+        .write(move |tx| tx.drop_lease(LEASE_NAME, &holder));
+    if let Err(error) = dropped.await {
+        tracing::debug!(%error, "giving up the lease for sweeping failed");
+    }
+}
+
+/// Of several servers one sweeps at a time.
+async fn is_ours(app: &App, now: Timestamp) -> bool {
+    let holder = app.process_id.clone();
     let taken = app
         .store
-        .write(move |tx| tx.take_lease("sweep", &holder, now, now.plus(LEASE)));
+        .write(move |tx| tx.take_lease(LEASE_NAME, &holder, now, now.plus(LEASE)));
     taken.await.unwrap_or_else(|error| {
         tracing::warn!(%error, "taking the lease for sweeping failed");
         false
@@ -71,12 +88,32 @@ async fn is_ours(app: &App, holder: &str, now: Timestamp) -> bool {
 }
 
 async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError> {
+    let keep = app.config.retention;
     loop {
-        let removed = app.store.write(move |tx| sweep(tx, now)).await?;
+        let removed = app.store.write(move |tx| sweep(tx, keep, now)).await?;
         if i64::try_from(removed).unwrap_or(0) < BATCH {
             return Ok(());
         }
-        // Let requests through between the batches.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        pause().await;
     }
+}
+
+/// Once past all sessions whose time is long over.
+async fn sweep_sessions(app: &App, now: Timestamp) -> Result<(), StoreError> {
+    let before = now.plus(-app.config.retention.sessions);
+    let mut from = Some(SweepCursor::default());
+    while let Some(cursor) = from {
+        let (_, next) = app
+            .store
+            .write(move |tx| tx.sweep_sessions(cursor, before, now, BATCH))
+            .await?;
+        from = next;
+        pause().await;
+    }
+    Ok(())
+}
+
+/// Lets requests through between the batches.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }

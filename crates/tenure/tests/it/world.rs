@@ -244,6 +244,7 @@ impl World {
             },
             caps: Plan::Enterprise.caps(),
             outbound: OutboundConfig::default(),
+            retention: tenure::config::Retention::default(),
             manual_clock: true,
         };
         let clock = Clock::manual(Timestamp::from_seconds(START));
