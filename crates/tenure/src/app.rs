@@ -103,7 +103,7 @@ impl App {
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
         let app = Self {
             issuer: config.base_url.issuer(),
-            passwords: Passwords::start(threads, parts.hasher)?,
+            passwords: Passwords::start(threads, parts.hasher, &parts.entropy)?,
             macs: Macs::derive(&master),
             ring: RwLock::new(Arc::new(ring)),
             checked_at: AtomicI64::new(0),

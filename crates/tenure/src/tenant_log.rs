@@ -36,6 +36,13 @@ pub mod kind {
     pub const ORIGIN_REFUSED: &str = "fco";
 }
 
+/// Characters that are kept of what somebody else chose: an entry's size must not be the sender's choice.
+const MOST: usize = 256;
+
+fn cut(text: &str) -> String {
+    text.chars().take(MOST).collect()
+}
+
 /// An entry, in the shape of the Management API's `/logs`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -82,6 +89,12 @@ impl Entry {
     }
 
     #[must_use]
+    pub fn user_name(mut self, user_name: &str) -> Self {
+        self.user_name = cut(user_name);
+        self
+    }
+
+    #[must_use]
     pub fn session(mut self, sid: &Sid) -> Self {
         self.session_id = sid.to_string();
         self
@@ -95,20 +108,24 @@ impl Entry {
 
     #[must_use]
     pub fn from(mut self, ip: &str, user_agent: &str) -> Self {
-        ip.clone_into(&mut self.ip);
-        user_agent.clone_into(&mut self.user_agent);
+        self.ip = cut(ip);
+        self.user_agent = cut(user_agent);
         self
     }
 
     #[must_use]
     pub fn describe(mut self, description: &str) -> Self {
-        description.clone_into(&mut self.description);
+        self.description = cut(description);
         self
     }
 
     #[must_use]
     pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(name.to_owned(), value.into());
+        let value = match value.into() {
+            Value::String(text) => Value::String(cut(&text)),
+            other => other,
+        };
+        self.details.insert(name.to_owned(), value);
         self
     }
 

@@ -509,7 +509,7 @@ fn decode(text: &str) -> tenure_protocol::refresh::RefreshToken {
 }
 
 /// Polls all futures together until each is done.
-async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut pending: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
     std::future::poll_fn(move |context| {
         let mut waiting = false;
