@@ -1,6 +1,6 @@
-//! The tenant log: what happened to whom, with Auth0's event codes. Ends, refusals and reuse are
-//! written in their own transaction; entries of successes go in batches and may lose the last
-//! second in a crash.
+//! The tenant log: what happened to whom, with Auth0's event codes. Ends, reuse and refusals that
+//! change or judge something are written in their own transaction; successes, and refusals that change
+//! nothing (decision 41), go in batches and may lose the last second in a crash.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -150,7 +150,7 @@ impl Entry {
 /// Rows a batch may hold; also the bound of what a crash can lose besides time.
 const BATCH: usize = 500;
 
-/// Takes entries of successes and writes them in batches.
+/// Takes entries that no change depends on and writes them in batches.
 #[derive(Clone, Debug)]
 pub struct Batcher {
     sender: mpsc::Sender<LogRow>,

@@ -433,6 +433,7 @@ impl Context {
             settings: &self.settings,
             caps: &self.app.config.caps,
             entropy: &self.app.entropy,
+            metrics: Some(&self.app.metrics),
             now: self.now,
         }
     }

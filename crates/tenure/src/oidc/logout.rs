@@ -242,11 +242,7 @@ async fn run(
     };
     match outcome {
         Ok(Decision::Ask) => ask(&app, headers, &plan),
-        Ok(Decision::End) => {
-            app.metrics.session_ended(EndReason::UserLogout.name());
-            done(&app, headers, &plan)
-        }
-        Ok(Decision::NothingToEnd) => done(&app, headers, &plan),
+        Ok(Decision::End | Decision::NothingToEnd) => done(&app, headers, &plan),
         Err(error) => pages::broken(&app, headers, &error.into()),
     }
 }
@@ -270,6 +266,7 @@ fn end_in(
         settings: &settings,
         caps: &app.config.caps,
         entropy: &app.entropy,
+        metrics: Some(&app.metrics),
         now,
     };
     let found = sessions::find(tx, request.cookie.as_ref(), judge)?;

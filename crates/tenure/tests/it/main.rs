@@ -10,6 +10,7 @@
 )]
 
 mod authorize;
+mod ends;
 mod limits;
 mod login;
 mod logout;

@@ -246,7 +246,7 @@ async fn an_access_token_can_be_revoked_alone() {
 }
 
 #[tokio::test]
-async fn cve_2026_55671_a_token_is_bound_to_its_client() {
+async fn cve_2026_55672_a_token_is_bound_to_its_client() {
     let world = World::new().await;
     let mut browser = world.browser();
     let mine = token(&browser.tokens(&OFFLINE).await);
@@ -327,6 +327,7 @@ async fn cve_2023_22492_a_blocked_or_deleted_user_refreshes_no_more() {
         refused.body.contains("user is blocked"),
         "what SDKs look for"
     );
+    assert_eq!(refused.json()["reason"], "account_disabled");
     assert_eq!(
         world
             .userinfo(tokens["access_token"].as_str().unwrap())

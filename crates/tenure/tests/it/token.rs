@@ -148,7 +148,7 @@ async fn b6_a_replayed_code_is_refused_and_revokes_what_it_gave() {
 
 #[tokio::test]
 async fn a_code_is_bound_to_client_redirect_verifier_and_a_minute() {
-    // CVE-2026-55671: and a stranger who tries it spoils nothing.
+    // CVE-2026-55672: and a stranger who tries it spoils nothing.
     let world = World::new().await;
     let mut browser = world.browser();
     let code = browser.sign_in(&spa(&[])).await.code();

@@ -92,7 +92,7 @@ fn judge_and_apply(
         return Ok(Err(unknown()));
     };
     let family = tx.family(&token.sid, &token.family_id)?;
-    // Bound to its client (lesson CVE-2026-55671), before anything else is said about it.
+    // Bound to its client (lesson CVE-2026-55672), before anything else is said about it.
     let Some(family) = family.filter(|family| family.client_id == client.client_id) else {
         return Ok(Err(unknown()));
     };
@@ -146,7 +146,7 @@ fn judge_and_apply(
         }
     };
     let Some(user) = user else {
-        return refuse(RefusalReason::UserGone, family);
+        return refuse(RefusalReason::RefreshTokenUnknown, family);
     };
     let (scope, held) = match current_scope(tx, request, &family)? {
         Ok(current) => current,
@@ -244,6 +244,7 @@ fn follow_session(
             settings: &request.settings,
             caps: &request.app.config.caps,
             entropy: &request.app.entropy,
+            metrics: Some(&request.app.metrics),
             now: request.now,
         };
         sessions::expire(tx, session, verdict, judge)?;
@@ -375,7 +376,7 @@ const fn metric(reason: RefusalReason) -> &'static str {
             "ended"
         }
         RefusalReason::RefreshTokenFromTheFuture => "from_the_future",
-        RefusalReason::UserBlocked | RefusalReason::UserGone => "user",
+        RefusalReason::UserBlocked => "user",
         _ => "unknown",
     }
 }
