@@ -2,6 +2,7 @@
 //! change or judge something are written in their own transaction; successes, and refusals that change
 //! nothing (decision 41), go in batches and may lose the last second in a crash.
 
+use crate::entropy::Entropy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_protocol::{Sid, Timestamp};
@@ -154,18 +155,19 @@ const BATCH: usize = 500;
 #[derive(Clone, Debug)]
 pub struct Batcher {
     sender: mpsc::Sender<LogRow>,
+    entropy: Entropy,
 }
 
 impl Batcher {
     /// The batcher and the work that a worker task must run until it returns.
-    pub fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(store: Store, entropy: Entropy) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(20 * BATCH);
-        (Self { sender }, drain(store, receiver))
+        (Self { sender, entropy }, drain(store, receiver))
     }
 
     /// Hands an entry over. When the database cannot keep up entries are dropped, and counted in the log.
     pub fn success(&self, entry: &Entry, now: Timestamp) {
-        let tail = crate::entropy::Entropy::system().token(9);
+        let tail = self.entropy.token(9);
         if self.sender.try_send(entry.row(now, &tail)).is_err() {
             tracing::warn!(
                 kind = entry.kind,

@@ -50,7 +50,8 @@ pub async fn check(
     token: &str,
     now: Timestamp,
 ) -> Result<Option<Valid>, StoreError> {
-    let Some(claims) = app.ring().verify(token, TokenKind::Access, &app.issuer) else {
+    let ring = app.ring_with(|ring| ring.knows(token)).await;
+    let Some(claims) = ring.verify(token, TokenKind::Access, &app.issuer) else {
         return Ok(None);
     };
     if !is_current(&claims, now) {

@@ -63,7 +63,8 @@ async fn revoke(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<(), Failure> {
-    let client = client_auth::authenticate(app, caller, headers, params).await?;
+    let now = app.clock.now();
+    let client = client_auth::authenticate(app, caller, headers, params, now).await?;
     let token = params
         .get("token")?
         .ok_or(RefusalReason::MissingParameter("token"))?;
@@ -71,15 +72,18 @@ async fn revoke(
         app: app.clone(),
         caller: caller.clone(),
         client,
-        now: app.clock.now(),
+        now,
     };
     if let Some(token) = RefreshToken::decode(token) {
+        app.ring_with(|ring| ring.refresh_key(token.key_id).is_some())
+            .await;
         app.store
             .write(move |tx| end_family(tx, &request, &token))
             .await?;
         return Ok(());
     }
-    if let Some(claims) = app.ring().verify(token, TokenKind::Access, &app.issuer) {
+    let ring = app.ring_with(|ring| ring.knows(token)).await;
+    if let Some(claims) = ring.verify(token, TokenKind::Access, &app.issuer) {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let owner = text("client_id").or_else(|| text("azp"));
         // A token of another client is left alone, and nobody hears about it.

@@ -1,6 +1,7 @@
 //! The refresh token grant (RFC 6749 section 6): the shell around [`tenure_protocol::refresh::decide`].
 
 use super::{TokenRequest, TokenResponse};
+use crate::crypto::keys::KeyRing;
 use crate::crypto::refresh as tokens;
 use crate::oidc::issue::{self, Grant, IdTokenExtra, Issuer, Subject};
 use crate::oidc::sessions::{self, Judge};
@@ -41,6 +42,8 @@ pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
         request.app.metrics.refresh("unknown");
         return Err(RefusalReason::RefreshTokenUnknown.into());
     };
+    let knows = |ring: &KeyRing| ring.refresh_key(token.key_id).is_some();
+    request.app.ring_with(knows).await;
     let inner = Arc::clone(&request);
     let outcome = request
         .app
