@@ -95,6 +95,11 @@ async fn submit(
     };
     let username = form.first("username").unwrap_or_default().trim().to_owned();
     if !ours || !fresh {
+        // The page that is shown instead must work, however old the request is.
+        let context = Context {
+            transaction: context.transaction.renewed(now),
+            ..context
+        };
         return page(&context, headers, None, Some((Problem::Stale, &username)));
     }
     if form.first("action") == Some("cancel") {

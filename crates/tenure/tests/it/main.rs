@@ -9,8 +9,10 @@
     reason = "tests"
 )]
 
+mod again;
 mod authorize;
 mod ends;
+mod lessons;
 mod limits;
 mod login;
 mod logout;
