@@ -350,6 +350,7 @@ async fn cve_2023_22492_a_blocked_or_deleted_user_refreshes_no_more() {
     );
 }
 
+/// CVE-2026-22706, leodip/goiabada#106, nhost/nhost#4192: it ends by user, not by device.
 #[tokio::test]
 async fn a_changed_password_ends_sessions_families_and_access_tokens() {
     let world = World::new().await;
