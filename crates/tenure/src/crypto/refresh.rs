@@ -87,7 +87,7 @@ mod tests {
         let rows = rollover::missing(
             &[],
             "current",
-            (&master, &Entropy::seeded(2)),
+            (&master, &Entropy::system()),
             Timestamp::default(),
         )
         .unwrap();
