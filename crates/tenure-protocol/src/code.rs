@@ -53,7 +53,7 @@ pub enum Outcome {
 }
 
 /// Judges an exchange. A code that another client presents is not used up: else anybody who saw it
-/// could spoil it (lesson CVE-2026-55671).
+/// could spoil it (lesson CVE-2026-55672).
 pub fn decide(code: &Code, presented: &Presented<'_>, now: Timestamp) -> Outcome {
     use RefusalReason as No;
     if presented.client_id != code.client_id {

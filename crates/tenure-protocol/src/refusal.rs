@@ -133,7 +133,9 @@ impl RefusalReason {
             | Self::CodeReplayed
             | Self::CodeSessionOver(_)
             | Self::CodeUnknown
-            | Self::RedirectUriMismatch => ("invalid_grant", "Invalid authorization code"),
+            | Self::RedirectUriMismatch
+            // RFC 6749 section 5.2 knows no access_denied at the token endpoint.
+            | Self::UserGone => ("invalid_grant", "Invalid authorization code"),
             Self::CodeVerifierMissing | Self::CodeVerifierUnexpected | Self::CodeVerifierWrong => {
                 ("invalid_grant", "Failed to verify code verifier")
             }
@@ -237,7 +239,6 @@ impl RefusalReason {
                 "The requested authentication context cannot be reached",
             ),
             Self::UserBlocked => ("access_denied", "user is blocked"),
-            Self::UserGone => ("access_denied", "The user no longer exists"),
             Self::WebOriginNotRegistered => (
                 "invalid_request",
                 "The origin of the redirect_uri is not in the client's web_origins",
@@ -255,6 +256,7 @@ impl RefusalReason {
             Self::RefreshTokenFamilyEnded(reason)
             | Self::RefreshTokenSessionOver(reason)
             | Self::CodeSessionOver(reason) => Some(reason),
+            Self::UserBlocked => Some(EndReason::AccountDisabled),
             Self::RefreshTokenReused => Some(EndReason::ReuseDetected),
             Self::RefreshTokenFromTheFuture => Some(EndReason::PolicyChange),
             _ => None,

@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<()> {
     let master = open_master(&store, &database, Some(key_file), &entropy)?;
     let now = tenure::clock::Clock::system(0).now();
     let rows = store.read_blocking(|tx| tx.keys())?;
-    let made = rollover::missing(&rows, "current", &master, now)?;
+    let made = rollover::missing(&rows, "current", (&master, &entropy), now)?;
     store.write_blocking(move |tx| made.iter().try_for_each(|key| tx.put_key(key)))?;
     let ring = KeyRing::open(&store.read_blocking(|tx| tx.keys())?, &master)?;
     let settings = store.read_blocking(Settings::load)?;

@@ -38,6 +38,8 @@ pub struct App {
     ring: RwLock<Arc<KeyRing>>,
     /// When the database was last asked for another configuration, by the process' own time.
     checked_at: AtomicI64,
+    /// When it was last asked because of a token whose key nobody knew.
+    asked_at: AtomicI64,
 }
 
 /// MAC keys for each purpose.
@@ -65,6 +67,9 @@ pub fn client_secret_mac(key: &MacKey, client_id: &str, secret: &str) -> [u8; 32
 
 /// How often at most the database is asked for another configuration (milliseconds of process time).
 const CHECK_INTERVAL_MS: i64 = 50;
+
+/// How often at most it is asked for a key that a token names and nobody knows.
+const ASK_INTERVAL_MS: i64 = 1_000;
 
 /// What differs between a server and a test.
 #[derive(Debug, Default)]
@@ -99,17 +104,18 @@ impl App {
             );
         }
         let clock = parts.clock.unwrap_or_else(|| Clock::system(offset));
-        let ring = open_ring(&store, &master, clock.now())?;
+        let ring = open_ring(&store, &master, &parts.entropy, clock.now())?;
         let settings = Cache::new(store.read_blocking(Settings::load)?);
-        let (log, drain) = Batcher::new(store.clone());
+        let (log, drain) = Batcher::new(store.clone(), parts.entropy.clone());
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
         let app = Self {
             process_id: parts.entropy.token(9),
             issuer: config.base_url.issuer(),
-            passwords: Passwords::start(threads, parts.hasher)?,
+            passwords: Passwords::start(threads, parts.hasher, &parts.entropy)?,
             macs: Macs::derive(&master),
             ring: RwLock::new(Arc::new(ring)),
             checked_at: AtomicI64::new(0),
+            asked_at: AtomicI64::new(0),
             metrics: Metrics::new(),
             entropy: parts.entropy,
             config,
@@ -124,6 +130,25 @@ impl App {
 
     pub fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The key ring for a token whose key it should know. Where it does not, another server may have
+    /// made the key a moment ago: the database is asked, but at most once a second, since strangers
+    /// choose the key ids that they send.
+    pub async fn ring_with(&self, knows: impl Fn(&KeyRing) -> bool) -> Arc<KeyRing> {
+        let ring = self.ring();
+        if knows(&ring) {
+            return ring;
+        }
+        let (ticks, before) = (process_millis(), self.asked_at.load(Ordering::Relaxed));
+        if before != 0 && ticks - before < ASK_INTERVAL_MS {
+            return ring;
+        }
+        self.asked_at.store(ticks, Ordering::Relaxed);
+        if let Err(error) = self.reload_if_changed().await {
+            tracing::warn!(error = format!("{error:#}"), "looking for new keys failed");
+        }
+        self.ring()
     }
 
     /// Notices what another process changed in the embedded database. Cheap: most calls do nothing.
@@ -176,9 +201,14 @@ fn process_millis() -> i64 {
         .saturating_add(1)
 }
 
-fn open_ring(store: &Store, master: &Master, now: Timestamp) -> anyhow::Result<KeyRing> {
+fn open_ring(
+    store: &Store,
+    master: &Master,
+    entropy: &Entropy,
+    now: Timestamp,
+) -> anyhow::Result<KeyRing> {
     let rows = store.read_blocking(|tx| tx.keys())?;
-    let made = rollover::missing(&rows, "current", master, now)?;
+    let made = rollover::missing(&rows, "current", (master, entropy), now)?;
     if !made.is_empty() {
         store.write_blocking(move |tx| rollover::store_missing(tx, made))?;
     }

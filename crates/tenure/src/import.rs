@@ -2,6 +2,7 @@
 //! no more memory than a few hundred.
 
 use crate::entropy::Entropy;
+use crate::password_cost::Cost;
 use crate::passwords;
 use crate::tenantfile::plan::user_id;
 use anyhow::{Context, anyhow, bail};
@@ -84,6 +85,9 @@ fn write_batch(
     let mut done = Imported::default();
     let mut refused = Vec::new();
     for (number, row) in rows {
+        if let Some(hash) = &row.password_hash {
+            Cost::record(tx, hash)?;
+        }
         let present = match tx.user(&row.user.user_id)? {
             Some(present) => Some(present),
             None => match &row.user.identifiers().email {

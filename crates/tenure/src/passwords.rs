@@ -2,16 +2,15 @@
 //! systems export.
 
 use crate::entropy::Entropy;
-use anyhow::{Context, anyhow, bail};
+use crate::password_cost::{self, Cost};
+use crate::pbkdf2::Pbkdf2;
+use anyhow::{anyhow, bail};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use std::num::NonZeroU32;
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Longer passwords are refused: hashing time must not be the sender's choice.
@@ -24,7 +23,8 @@ const QUEUE: usize = 64;
 const MAX_ARGON2_MEMORY: u32 = 256 * 1024;
 const MAX_ARGON2_WORK: u64 = 1024 * 1024;
 const MAX_BCRYPT_COST: u32 = 13;
-const MAX_PBKDF2_ROUNDS: u32 = 2_000_000;
+/// Rounds times blocks of output.
+const MAX_PBKDF2_ROUNDS: u64 = 2_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -42,18 +42,21 @@ pub struct Busy;
 #[derive(Clone, Debug)]
 pub struct Passwords {
     jobs: SyncSender<Job>,
-    /// Of nobody's password: verifying against it costs an unknown user the same time as a known one.
+    /// Of nobody's password: verifying against it costs an unknown user what a known one costs.
     dummy: Arc<str>,
+    entropy: Entropy,
+    /// How long each cost takes on this machine, once it was measured.
+    measured: Arc<Mutex<HashMap<Cost, Duration>>>,
 }
 
 type Job = Box<dyn FnOnce(&Hasher) + Send>;
 
 impl Passwords {
     /// Starts `threads` hashing threads; they end when the last clone is dropped.
-    pub fn start(threads: usize, hasher: Hasher) -> anyhow::Result<Self> {
+    pub fn start(threads: usize, hasher: Hasher, entropy: &Entropy) -> anyhow::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
-        let dummy = hasher.hash(&Entropy::system().token(16), &Entropy::system())?;
+        let dummy = hasher.hash(&entropy.token(16), entropy)?;
         for _ in 0..threads.max(1) {
             let (queue, hasher) = (Arc::clone(&queue), hasher.clone());
             std::thread::Builder::new()
@@ -63,10 +66,41 @@ impl Passwords {
         Ok(Self {
             jobs,
             dummy: dummy.into(),
+            entropy: entropy.clone(),
+            measured: Arc::default(),
         })
     }
 
-    /// Checks a password against a stored hash; without one (unknown user) it takes as long and is wrong.
+    /// The floor of wrong outcomes where hashes of these costs are stored, besides today's own.
+    ///
+    /// # Errors
+    /// [`Busy`] when too many checks wait for one of the costs to be measured.
+    pub async fn floor(&self, present: Vec<Cost>) -> Result<Duration, Busy> {
+        let mut slowest = Duration::ZERO;
+        for cost in present.into_iter().chain(Cost::of(&self.dummy)) {
+            slowest = slowest.max(self.measure(cost).await?);
+        }
+        Ok(password_cost::floor(slowest))
+    }
+
+    async fn measure(&self, cost: Cost) -> Result<Duration, Busy> {
+        let lock = || self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&cost).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let spent = cost.clone();
+        let took = self.run(move |_| {
+            let began = Instant::now();
+            spent.spend();
+            began.elapsed()
+        });
+        let took = took.await?;
+        // Whoever measured first stays: the floor must not move about.
+        Ok(*lock().entry(cost).or_insert(took))
+    }
+
+    /// Checks a password against a stored hash; without one (unknown user) it works as long and is wrong.
     ///
     /// # Errors
     /// [`Busy`] when too many checks wait.
@@ -87,7 +121,8 @@ impl Passwords {
     /// # Errors
     /// [`Busy`] when too many checks wait.
     pub async fn hash(&self, password: String) -> Result<anyhow::Result<String>, Busy> {
-        self.run(move |hasher| hasher.hash(&password, &Entropy::system()))
+        let entropy = self.entropy.clone();
+        self.run(move |hasher| hasher.hash(&password, &entropy))
             .await
     }
 
@@ -160,7 +195,7 @@ impl Hasher {
                 grade(right, hash.starts_with(&today))
             }
             Some(Kind::Bcrypt) => grade(bcrypt::verify(password, hash).unwrap_or(false), false),
-            Some(Kind::Pbkdf2) => grade(check_pbkdf2(password, hash).unwrap_or(false), false),
+            Some(Kind::Pbkdf2) => grade(Pbkdf2::check(password, hash).unwrap_or(false), false),
             None => Check::Wrong,
         }
     }
@@ -224,10 +259,10 @@ pub fn acceptable(hash: &str) -> anyhow::Result<()> {
         }
         Some(Kind::Pbkdf2) => {
             let parsed = Pbkdf2::parse(hash)?;
-            if parsed.rounds.get() > MAX_PBKDF2_ROUNDS {
+            if parsed.work() > MAX_PBKDF2_ROUNDS {
                 bail!(
                     "pbkdf2 with {} rounds would take a login seconds; the limit is {MAX_PBKDF2_ROUNDS}",
-                    parsed.rounds
+                    parsed.work()
                 );
             }
             Ok(())
@@ -255,72 +290,11 @@ fn acceptable_argon2(hash: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `$pbkdf2-sha256$i=600000,l=32$salt$hash`, or passlib's `$pbkdf2-sha256$600000$salt$hash`.
-struct Pbkdf2 {
-    algorithm: aws_lc_rs::pbkdf2::Algorithm,
-    rounds: NonZeroU32,
-    salt: Vec<u8>,
-    hash: Vec<u8>,
-}
-
-impl Pbkdf2 {
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let malformed = || {
-            anyhow!(
-                "the pbkdf2 hash is malformed: expected $pbkdf2-sha256$i=ROUNDS,l=LENGTH$SALT$HASH"
-            )
-        };
-        let mut parts = text.split('$').skip(1);
-        let mut part = || parts.next().ok_or_else(malformed);
-        let algorithm = match part()? {
-            "pbkdf2-sha256" => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
-            "pbkdf2-sha384" => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA384,
-            "pbkdf2-sha512" => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA512,
-            "pbkdf2" | "pbkdf2-sha1" => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA1,
-            other => bail!("the pbkdf2 variant {other:?} is not understood"),
-        };
-        let parameters = part()?;
-        let rounds = parameters
-            .split(',')
-            .find_map(|p| p.strip_prefix("i="))
-            .unwrap_or(parameters)
-            .parse()
-            .map_err(|_| malformed())?;
-        let (salt, hash) = (decode(part()?)?, decode(part()?)?);
-        if hash.len() < 16 || salt.is_empty() {
-            return Err(malformed());
-        }
-        Ok(Self {
-            algorithm,
-            rounds,
-            salt,
-            hash,
-        })
-    }
-}
-
-fn check_pbkdf2(password: &str, hash: &str) -> anyhow::Result<bool> {
-    let parsed = Pbkdf2::parse(hash)?;
-    let (salt, bytes) = (&parsed.salt, password.as_bytes());
-    Ok(
-        aws_lc_rs::pbkdf2::verify(parsed.algorithm, parsed.rounds, salt, bytes, &parsed.hash)
-            .is_ok(),
-    )
-}
-
-/// Base64 as PHC strings have it, and passlib's variant with `.` for `+`; padded or not.
-fn decode(text: &str) -> anyhow::Result<Vec<u8>> {
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
-    engine
-        .decode(text.replace('.', "+"))
-        .context("the hash is not base64")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use std::num::NonZeroU32;
 
     fn quick() -> Hasher {
         Hasher::new(64, 1).unwrap()
@@ -413,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_user_is_checked_as_a_known_one() {
-        let passwords = Passwords::start(1, quick()).unwrap();
+        let passwords = Passwords::start(1, quick(), &Entropy::seeded(1)).unwrap();
         let hash = passwords.hash("pw".to_owned()).await.unwrap().unwrap();
         assert_eq!(
             passwords.check("pw".to_owned(), Some(hash)).await,

@@ -1,7 +1,8 @@
-//! The tenant log: what happened to whom, with Auth0's event codes. Ends, refusals and reuse are
-//! written in their own transaction; entries of successes go in batches and may lose the last
-//! second in a crash.
+//! The tenant log: what happened to whom, with Auth0's event codes. Ends, reuse and refusals that
+//! change or judge something are written in their own transaction; successes, and refusals that change
+//! nothing (decision 41), go in batches and may lose the last second in a crash.
 
+use crate::entropy::Entropy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_protocol::{Sid, Timestamp};
@@ -34,6 +35,13 @@ pub mod kind {
     pub const CONFIGURATION: &str = "sapi";
     pub const WARNING: &str = "w";
     pub const ORIGIN_REFUSED: &str = "fco";
+}
+
+/// Characters that are kept of what somebody else chose: an entry's size must not be the sender's choice.
+const MOST: usize = 256;
+
+fn cut(text: &str) -> String {
+    text.chars().take(MOST).collect()
 }
 
 /// An entry, in the shape of the Management API's `/logs`.
@@ -82,6 +90,12 @@ impl Entry {
     }
 
     #[must_use]
+    pub fn user_name(mut self, user_name: &str) -> Self {
+        self.user_name = cut(user_name);
+        self
+    }
+
+    #[must_use]
     pub fn session(mut self, sid: &Sid) -> Self {
         self.session_id = sid.to_string();
         self
@@ -95,20 +109,24 @@ impl Entry {
 
     #[must_use]
     pub fn from(mut self, ip: &str, user_agent: &str) -> Self {
-        ip.clone_into(&mut self.ip);
-        user_agent.clone_into(&mut self.user_agent);
+        self.ip = cut(ip);
+        self.user_agent = cut(user_agent);
         self
     }
 
     #[must_use]
     pub fn describe(mut self, description: &str) -> Self {
-        description.clone_into(&mut self.description);
+        self.description = cut(description);
         self
     }
 
     #[must_use]
     pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(name.to_owned(), value.into());
+        let value = match value.into() {
+            Value::String(text) => Value::String(cut(&text)),
+            other => other,
+        };
+        self.details.insert(name.to_owned(), value);
         self
     }
 
@@ -133,22 +151,23 @@ impl Entry {
 /// Rows a batch may hold; also the bound of what a crash can lose besides time.
 const BATCH: usize = 500;
 
-/// Takes entries of successes and writes them in batches.
+/// Takes entries that no change depends on and writes them in batches.
 #[derive(Clone, Debug)]
 pub struct Batcher {
     sender: mpsc::Sender<LogRow>,
+    entropy: Entropy,
 }
 
 impl Batcher {
     /// The batcher and the work that a worker task must run until it returns.
-    pub fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(store: Store, entropy: Entropy) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(20 * BATCH);
-        (Self { sender }, drain(store, receiver))
+        (Self { sender, entropy }, drain(store, receiver))
     }
 
     /// Hands an entry over. When the database cannot keep up entries are dropped, and counted in the log.
     pub fn success(&self, entry: &Entry, now: Timestamp) {
-        let tail = crate::entropy::Entropy::system().token(9);
+        let tail = self.entropy.token(9);
         if self.sender.try_send(entry.row(now, &tail)).is_err() {
             tracing::warn!(
                 kind = entry.kind,

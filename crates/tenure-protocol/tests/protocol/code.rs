@@ -154,9 +154,9 @@ fn a_second_use_is_told_from_expiry_and_from_any_other_fault() {
     }
 }
 
-/// Lesson CVE-2026-55671: a code is bound to its client, and another client cannot even use it up.
+/// Lesson CVE-2026-55672: a code is bound to its client, and another client cannot even use it up.
 #[test]
-fn cve_2026_55671_another_client_changes_nothing() {
+fn cve_2026_55672_another_client_changes_nothing() {
     let foreign = Presented {
         client_id: "other",
         ..GOOD

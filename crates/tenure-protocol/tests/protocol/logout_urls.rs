@@ -31,7 +31,7 @@ fn cve_2024_39694_a_logout_never_returns_to_an_odd_url() {
     }
 }
 
-/// URL; whether `/v2/logout`, then `/oidc/logout`, may return to it.
+/// URL; whether `/v2/logout`, then `/oidc/logout`, may return to it. Lesson CVE-2026-41569: never by a prefix.
 #[test]
 fn logout_urls_are_compared_as_the_contract_says() {
     let allowed = strings(&[

@@ -103,9 +103,9 @@ fn another_version_is_not_read() {
     }
 }
 
-/// Lesson CVE-2026-55671: the MAC covers everything that a token is bound to, the client and issuer too.
+/// Lesson CVE-2026-55672: the MAC covers everything that a token is bound to, the client and issuer too.
 #[test]
-fn cve_2026_55671_the_mac_covers_every_part() {
+fn cve_2026_55672_the_mac_covers_every_part() {
     let input = |token: RefreshToken, secret, issuer, client| {
         token.mac_input(&[secret; 32], issuer, client)
     };

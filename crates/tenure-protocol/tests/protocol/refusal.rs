@@ -133,6 +133,7 @@ fn the_code_refusals_do_not_tell_whose_code_it_was() {
         No::CodeForeignClient,
         No::CodeReplayed,
         No::CodeSessionOver(EndReason::Idle),
+        No::UserGone,
     ] {
         assert_eq!(reason.oauth_error(), unknown, "{reason:?}");
     }
@@ -174,6 +175,10 @@ fn the_end_reason_behind_a_refusal() {
             assert_eq!(refusal.end_reason(), Some(reason));
         }
     }
+    assert_eq!(
+        No::UserBlocked.end_reason(),
+        Some(EndReason::AccountDisabled)
+    );
     assert_eq!(
         No::RefreshTokenReused.end_reason(),
         Some(EndReason::ReuseDetected)

@@ -44,6 +44,29 @@ impl Tx<'_> {
             .ok_or_else(|| StoreError::Engine(format!("meta {name} is no number")))
     }
 
+    /// Raises a number to `to`, in one statement, so that of two at once the greater stays.
+    pub fn raise_meta(&self, name: &str, to: i64) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO meta (name, value) VALUES ($1, CAST(CAST($2 AS BIGINT) AS TEXT)) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value \
+             WHERE CAST(meta.value AS BIGINT) < CAST(excluded.value AS BIGINT)",
+            &[name.into(), to.into()],
+        )?;
+        Ok(())
+    }
+
+    /// The facts whose name begins with `prefix`, by the rest of their name.
+    pub fn meta_with_prefix(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = self.query("SELECT name, value FROM meta ORDER BY name", &[], |row| {
+            Ok((row.text(0)?, row.text(1)?))
+        })?;
+        let found = rows.into_iter().filter_map(|(name, value)| {
+            let rest = name.strip_prefix(prefix)?;
+            Some((rest.to_owned(), value))
+        });
+        Ok(found.collect())
+    }
+
     /// Rises with every change of settings, clients or keys, whichever process makes it.
     pub fn configuration_version(&self) -> Result<i64, StoreError> {
         Ok(self

@@ -1,5 +1,6 @@
-//! Counters of failed logins.
+//! Counters of login attempts.
 
+use crate::value::Row;
 use crate::{StoreError, Tx};
 use tenure_protocol::Timestamp;
 
@@ -18,15 +19,22 @@ impl Tx<'_> {
         self.query_first(
             "SELECT bucket, failures, since, expires_at FROM throttle WHERE bucket = $1",
             &[bucket.into()],
-            |row| {
-                Ok(ThrottleRow {
-                    bucket: row.text(0)?,
-                    failures: row.int(1)?,
-                    since: row.instant(2)?,
-                    expires_at: row.instant(3)?,
-                })
-            },
+            read,
         )
+    }
+
+    /// A counter, made where there is none. It is held until the transaction ends, so that of attempts
+    /// at once, on whichever server, each sees those counted before it.
+    pub fn hold_throttle(&self, bucket: &str, now: Timestamp) -> Result<ThrottleRow, StoreError> {
+        // A conflict that updates locks the row, and reads it as it is then.
+        let held = self.query_first(
+            "INSERT INTO throttle (bucket, failures, since, expires_at) VALUES ($1, 0, $2, $2) \
+             ON CONFLICT (bucket) DO UPDATE SET failures = throttle.failures \
+             RETURNING bucket, failures, since, expires_at",
+            &[bucket.into(), now.into()],
+            read,
+        )?;
+        held.ok_or_else(|| StoreError::Engine("a counter was not returned".to_owned()))
     }
 
     pub fn put_throttle(&self, counter: &ThrottleRow) -> Result<(), StoreError> {
@@ -56,4 +64,13 @@ impl Tx<'_> {
             &[before.into(), most.into()],
         )
     }
+}
+
+fn read(row: &Row<'_>) -> Result<ThrottleRow, StoreError> {
+    Ok(ThrottleRow {
+        bucket: row.text(0)?,
+        failures: row.int(1)?,
+        since: row.instant(2)?,
+        expires_at: row.instant(3)?,
+    })
 }

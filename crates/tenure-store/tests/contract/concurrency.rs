@@ -6,7 +6,7 @@ use crate::support::{Done, hold_reader, meta, read, write};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tenure_protocol::code::Code;
-use tenure_store::{Store, StoreError};
+use tenure_store::{Store, StoreError, ThrottleRow};
 
 const RACERS: usize = 32;
 
@@ -90,6 +90,40 @@ pub fn threads_that_race_for_one_assertion(fresh: &Fresh) {
         });
         assert_eq!((puts, takes), (1, 1));
     }
+}
+
+/// Attempts at once, at two servers: each sees those counted before it, the first one too.
+pub fn threads_that_race_for_the_last_free_attempt(fresh: &Fresh) {
+    const FREE: i64 = 20;
+    let stores = [fresh.open(), fresh.open()];
+    let counted = race(&stores, |store| {
+        write(store, |tx| {
+            let held = tx.hold_throttle("account:x", NOW)?;
+            if held.failures >= FREE {
+                return Ok(false);
+            }
+            let failures = held.failures + 1;
+            tx.put_throttle(&ThrottleRow { failures, ..held })?;
+            Ok(true)
+        })
+    });
+    assert_eq!(counted, 20);
+    let row = read(&stores[1], |tx| tx.throttle("account:x")).unwrap();
+    assert_eq!(row.failures, FREE);
+}
+
+/// Of numbers raised at once the greatest stays.
+pub fn threads_that_raise_one_number(fresh: &Fresh) {
+    let stores = [fresh.open(), fresh.open()];
+    let next = AtomicUsize::new(95);
+    race(&stores, |store| {
+        let number = i64::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
+        write(store, move |tx| tx.raise_meta("cost_x", number));
+        true
+    });
+    write(&stores[0], |tx| tx.raise_meta("cost_x", 9));
+    let found = read(&stores[1], |tx| tx.meta_with_prefix("cost_"));
+    assert_eq!(found, [("x".to_owned(), "126".to_owned())]);
 }
 
 pub fn many_writers_on_many_sessions(fresh: &Fresh) {

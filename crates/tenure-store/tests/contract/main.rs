@@ -97,6 +97,8 @@ contract! {
         threads_that_race_for_one_family
         tasks_that_race_for_one_code
         threads_that_race_for_one_assertion
+        threads_that_race_for_the_last_free_attempt
+        threads_that_raise_one_number
         many_writers_on_many_sessions
         two_programs_on_one_database
         readers_see_every_answered_write

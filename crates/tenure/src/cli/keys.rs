@@ -3,6 +3,7 @@
 use super::installation::Installation;
 use super::say;
 use crate::crypto::rollover;
+use crate::entropy::Entropy;
 use crate::http::iso_date;
 use serde_json::json;
 
@@ -60,7 +61,12 @@ fn list(installation: &Installation, as_json: bool) -> anyhow::Result<()> {
 fn roll(installation: &Installation) -> anyhow::Result<()> {
     let opened = installation.open(false)?;
     let rows = opened.store.read_blocking(|tx| tx.keys())?;
-    let made = rollover::missing(&rows, "next", &opened.master, opened.now()?)?;
+    let made = rollover::missing(
+        &rows,
+        "next",
+        (&opened.master, &Entropy::system()),
+        opened.now()?,
+    )?;
     let made = opened
         .store
         .write_blocking(move |tx| rollover::store_missing(tx, made))?;

@@ -176,6 +176,7 @@ fn end(opened: &Opened, sid: &str) -> anyhow::Result<()> {
             settings: &settings,
             caps: &Caps::default(),
             entropy: &entropy,
+            metrics: None,
             now,
         };
         let end = End {

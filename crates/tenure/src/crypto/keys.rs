@@ -104,6 +104,20 @@ impl KeyRing {
         self.refresh.get(&id)
     }
 
+    /// Whether a JWT that looks like ours names a key that this ring has. What does not look like ours
+    /// needs no key.
+    pub fn knows(&self, token: &str) -> bool {
+        let Ok(header) = jsonwebtoken::decode_header(token) else {
+            return true;
+        };
+        let ours = TokenKind::ALL
+            .into_iter()
+            .any(|kind| header.typ.as_deref() == Some(kind.typ()));
+        header
+            .kid
+            .is_none_or(|kid| !ours || self.verifiers.contains_key(&kid))
+    }
+
     /// The id of the key under which new refresh tokens are made.
     pub fn refresh_current(&self) -> u32 {
         self.refresh_current
@@ -120,7 +134,7 @@ pub fn is_current(claims: &Map<String, Value>, now: Timestamp) -> bool {
 pub fn new_signing_key(
     alg: SigningAlg,
     state: &str,
-    master: &Master,
+    (master, entropy): (&Master, &Entropy),
     now: Timestamp,
 ) -> anyhow::Result<KeyRow> {
     let pkcs8 = Pair::generate(alg)?;
@@ -134,7 +148,7 @@ pub fn new_signing_key(
         alg: alg.name().to_owned(),
         state: state.to_owned(),
         public: serde_json::to_string(&jwk)?,
-        sealed: master.seal(&context(SIGNING, &kid), &pkcs8, &Entropy::system()),
+        sealed: master.seal(&context(SIGNING, &kid), &pkcs8, entropy),
         created_at: now,
         activated_at: (state == "current").then_some(now),
         retired_at: None,
@@ -159,15 +173,20 @@ pub fn thumbprint(jwk: &Map<String, Value>) -> Option<String> {
 }
 
 /// A new key for refresh tokens.
-pub fn new_refresh_key(id: u32, state: &str, master: &Master, now: Timestamp) -> KeyRow {
+pub fn new_refresh_key(
+    id: u32,
+    state: &str,
+    (master, entropy): (&Master, &Entropy),
+    now: Timestamp,
+) -> KeyRow {
     let kid = format!("r{id}");
-    let secret = Entropy::system().bytes::<32>();
+    let secret = entropy.bytes::<32>();
     KeyRow {
         usage: REFRESH.to_owned(),
         alg: "HS256".to_owned(),
         state: state.to_owned(),
         public: String::new(),
-        sealed: master.seal(&context(REFRESH, &kid), &secret, &Entropy::system()),
+        sealed: master.seal(&context(REFRESH, &kid), &secret, entropy),
         created_at: now,
         activated_at: (state == "current").then_some(now),
         retired_at: None,
@@ -206,7 +225,8 @@ mod tests {
     const ISSUER: &str = "https://id.example/";
 
     fn rows(master: &Master) -> Vec<KeyRow> {
-        rollover::missing(&[], "current", master, Timestamp::from_seconds(0)).unwrap()
+        let sources = (master, &Entropy::system());
+        rollover::missing(&[], "current", sources, Timestamp::from_seconds(0)).unwrap()
     }
 
     fn ring() -> KeyRing {

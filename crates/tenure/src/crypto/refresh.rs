@@ -84,7 +84,13 @@ mod tests {
 
     fn ring() -> KeyRing {
         let master = Master::from_bytes([7; 32]);
-        let rows = rollover::missing(&[], "current", &master, Timestamp::default()).unwrap();
+        let rows = rollover::missing(
+            &[],
+            "current",
+            (&master, &Entropy::system()),
+            Timestamp::default(),
+        )
+        .unwrap();
         KeyRing::open(&rows, &master).unwrap()
     }
 

@@ -6,6 +6,7 @@
 
 use super::keys::{self, ALGORITHMS, REFRESH, SIGNING};
 use super::master::Master;
+use crate::entropy::Entropy;
 use std::collections::BTreeSet;
 use tenure_protocol::Timestamp;
 use tenure_store::{KeyRow, StoreError, Tx};
@@ -153,20 +154,20 @@ fn is_done(row: &KeyRow) -> bool {
 pub fn missing(
     rows: &[KeyRow],
     state: &str,
-    master: &Master,
+    sources: (&Master, &Entropy),
     now: Timestamp,
 ) -> anyhow::Result<Vec<KeyRow>> {
     let mut made = Vec::new();
     for alg in ALGORITHMS {
         if !has(rows, state, SIGNING, alg.name()) {
-            made.push(keys::new_signing_key(alg, state, master, now)?);
+            made.push(keys::new_signing_key(alg, state, sources, now)?);
         }
     }
     if !has(rows, state, REFRESH, "HS256") {
         let ids = rows.iter().filter(|row| row.usage == REFRESH);
         let last = ids.filter_map(|row| keys::refresh_id(&row.kid).ok()).max();
         let id = last.unwrap_or(0).saturating_add(1);
-        made.push(keys::new_refresh_key(id, state, master, now));
+        made.push(keys::new_refresh_key(id, state, sources, now));
     }
     Ok(made)
 }
@@ -308,7 +309,7 @@ mod tests {
         let mut now = Timestamp::from_seconds(1_000_000);
         let make = |state: &str, now| {
             let rows = store.read_blocking(|tx| tx.keys()).unwrap();
-            missing(&rows, state, &master, now).unwrap()
+            missing(&rows, state, (&master, &Entropy::system()), now).unwrap()
         };
         let save = |made| {
             store

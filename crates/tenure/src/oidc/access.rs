@@ -50,7 +50,8 @@ pub async fn check(
     token: &str,
     now: Timestamp,
 ) -> Result<Option<Valid>, StoreError> {
-    let Some(claims) = app.ring().verify(token, TokenKind::Access, &app.issuer) else {
+    let ring = app.ring_with(|ring| ring.knows(token)).await;
+    let Some(claims) = ring.verify(token, TokenKind::Access, &app.issuer) else {
         return Ok(None);
     };
     if !is_current(&claims, now) {
@@ -105,20 +106,30 @@ fn what_it_hangs_on(
         return Ok(None);
     }
     let alive = match text("fid") {
-        Some(fid) => family_lives(tx, &sid, fid, now)?,
+        Some(fid) => family_lives(tx, (&sid, fid), &user, now)?,
         // Judged by what is stored: asking about a token is no activity.
         None => session.over(None, user.standing(), now).is_none(),
     };
     Ok(alive.then_some(Some((user, session))))
 }
 
-fn family_lives(tx: &Tx<'_>, sid: &Sid, fid: &str, now: Timestamp) -> Result<bool, StoreError> {
+fn family_lives(
+    tx: &Tx<'_>,
+    (sid, fid): (&Sid, &str),
+    user: &UserRow,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let Ok(family_id) = fid.parse::<FamilyId>() else {
         return Ok(false);
     };
     // An idle family can no longer be refreshed, but its last access token runs to its own end.
     let family = tx.family(sid, &family_id)?;
-    Ok(family.is_some_and(|f| f.end.is_none() && f.absolute_deadline.is_none_or(|at| now < at)))
+    Ok(family.is_some_and(|f| {
+        f.end.is_none()
+            && f.absolute_deadline.is_none_or(|at| now < at)
+            // Milliseconds, where the token's `iat` has seconds.
+            && f.created_at >= user.user.valid_after
+    }))
 }
 
 /// The token of a request: the header, or the body of a form (RFC 6750 sections 2.1, 2.2); never the query.

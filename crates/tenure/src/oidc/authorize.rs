@@ -67,6 +67,9 @@ async fn begin(app: Arc<App>, caller: Caller, headers: &HeaderMap, params: Param
         Err(Failure::Refused(reason)) => return pages::error(&app, headers, reason, None),
         Err(Failure::Broken(error)) => return pages::broken(&app, headers, &error),
     };
+    if let Some(hint) = params.first("id_token_hint") {
+        app.ring_with(|ring| ring.knows(hint)).await;
+    }
     let transaction = Transaction::begin(&params, pushed, now);
     proceed(app, caller, headers, transaction).await
 }
@@ -433,6 +436,7 @@ impl Context {
             settings: &self.settings,
             caps: &self.app.config.caps,
             entropy: &self.app.entropy,
+            metrics: Some(&self.app.metrics),
             now: self.now,
         }
     }

@@ -12,8 +12,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tenure_protocol::RefusalReason;
 use tenure_protocol::refresh::{FamilyKind, RefreshToken};
+use tenure_protocol::{RefusalReason, Timestamp};
 use tenure_store::{StoreError, Tx};
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
@@ -35,7 +35,8 @@ async fn introspect(
     body: &[u8],
 ) -> Result<Value, Failure> {
     let params = http::body_params(headers, body)?;
-    let client = client_auth::authenticate(app, caller, headers, &params).await?;
+    let now = app.clock.now();
+    let client = client_auth::authenticate(app, caller, headers, &params, now).await?;
     if client.client.is_public() {
         return Err(RefusalReason::ClientAuthMissing.into());
     }
@@ -44,14 +45,16 @@ async fn introspect(
         .ok_or(RefusalReason::MissingParameter("token"))?
         .to_owned();
     if let Some(token) = RefreshToken::decode(&token) {
+        app.ring_with(|ring| ring.refresh_key(token.key_id).is_some())
+            .await;
         let (app_, client) = (app.clone(), client.clone());
         let answer = app
             .store
-            .read(move |tx| refresh_token(tx, &app_, &client, &token))
+            .read(move |tx| refresh_token(tx, &app_, &client, (&token, now)))
             .await?;
         return Ok(answer.unwrap_or_else(inactive));
     }
-    let valid = access::check(app, &token, app.clock.now()).await?;
+    let valid = access::check(app, &token, now).await?;
     Ok(valid
         .filter(|valid| may_see(app, &client, valid))
         .map_or_else(inactive, |valid| describe(&valid)))
@@ -109,9 +112,8 @@ fn refresh_token(
     tx: &Tx<'_>,
     app: &App,
     client: &Registered,
-    token: &RefreshToken,
+    (token, now): (&RefreshToken, Timestamp),
 ) -> Result<Option<Value>, StoreError> {
-    let now = app.clock.now();
     let family = tx.family(&token.sid, &token.family_id)?;
     let Some(family) = family.filter(|f| f.client_id == client.client.client_id && f.is_alive(now))
     else {

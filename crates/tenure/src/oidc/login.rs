@@ -7,6 +7,7 @@ use super::transaction::{FormGuard, Transaction, form_is_ours};
 use crate::app::App;
 use crate::http::{self, Caller, SessionCookie};
 use crate::pages;
+use crate::password_cost::{self, Cost};
 use crate::passwords::Check;
 use crate::tenant_log::{Entry, kind};
 use crate::throttle;
@@ -14,6 +15,7 @@ use ::http::{HeaderMap, HeaderValue, Method};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use std::sync::Arc;
+use std::time::Instant;
 use tenure_protocol::model::CookieMode;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason, Factor, Login, Session};
@@ -93,6 +95,11 @@ async fn submit(
     };
     let username = form.first("username").unwrap_or_default().trim().to_owned();
     if !ours || !fresh {
+        // The page that is shown instead must work, however old the request is.
+        let context = Context {
+            transaction: context.transaction.renewed(now),
+            ..context
+        };
         return page(&context, headers, None, Some((Problem::Stale, &username)));
     }
     if form.first("action") == Some("cancel") {
@@ -100,61 +107,100 @@ async fn submit(
         return answer::error(&app, &context.settings, &context.target, denied);
     }
     let password = form.first("password").unwrap_or_default().to_owned();
-    match authenticate(&context, &username, password).await {
-        Ok(Ok(user)) => match start_session(&context, user, &username).await {
-            Ok(Some((session, cookie))) => signed_in(context, headers, &session, cookie).await,
-            Ok(None) => page(
-                &context,
-                headers,
-                None,
-                Some((Problem::Credentials, &username)),
-            ),
-            Err(error) => pages::broken(&app, headers, &error.into()),
-        },
-        Ok(Err(problem)) => page(&context, headers, None, Some((problem, &username))),
-        Err(error) => pages::broken(&app, headers, &error.into()),
-    }
+    let began = Instant::now();
+    let problem = match sign_in(&context, &username, password, began).await {
+        Ok(Ok((session, cookie))) => return signed_in(context, headers, &session, cookie).await,
+        Ok(Err(problem)) => problem,
+        Err(error) => return pages::broken(&app, headers, &error.into()),
+    };
+    page(&context, headers, None, Some((problem, &username)))
 }
 
-/// Checks the password. Every wrong way takes the same time and says the same.
-async fn authenticate(
+/// Checks the password and starts the session. Every wrong way says the same, at the same time.
+async fn sign_in(
     context: &Context,
     username: &str,
     password: String,
-) -> Result<Result<UserRow, Problem>, StoreError> {
+    began: Instant,
+) -> Result<Result<(Session, SessionCookie), Problem>, StoreError> {
+    let attempt = match begin_attempt(context, username).await? {
+        Ok(attempt) => attempt,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let Ok(floor) = context.app.passwords.floor(attempt.present.clone()).await else {
+        return busy(context, &attempt).await;
+    };
+    let hash = attempt.user.as_ref().and_then(|u| u.password_hash.clone());
+    let check = context.app.passwords.check(password.clone(), hash);
+    let Ok(check) = check.await else {
+        return busy(context, &attempt).await;
+    };
+    let verified = match (&attempt.user, check) {
+        (Some(user), Check::Right | Check::RightButOutdated) if !user.user.blocked => {
+            Some(rehash(context, user.clone(), password, check).await?)
+        }
+        _ => None,
+    };
+    let started = match verified {
+        Some(user) => start_session(context, user, &attempt.counted).await?,
+        None => None,
+    };
+    if let Some(started) = started {
+        return Ok(Ok(started));
+    }
+    record_failure(context, username, &attempt).await?;
+    tokio::time::sleep(password_cost::wait(floor, began.elapsed())).await;
+    Ok(Err(Problem::Credentials))
+}
+
+/// An attempt that was counted and may go on.
+struct Attempt {
+    user: Option<UserRow>,
+    /// What the installation's hashes cost.
+    present: Vec<Cost>,
+    counted: throttle::Counted,
+}
+
+async fn begin_attempt(
+    context: &Context,
+    username: &str,
+) -> Result<Result<Attempt, Problem>, StoreError> {
     let app = &context.app;
     let buckets = throttle::buckets(app, username, &context.caller.address);
-    let (wanted, asked, now) = (username.to_lowercase(), buckets.clone(), context.now);
-    let (user, delayed) = app
+    let (wanted, now) = (username.to_lowercase(), context.now);
+    let begun = app.store.write(move |tx| {
+        let user = find_user(tx, &wanted)?;
+        let counted = throttle::count(tx, &buckets, now)?;
+        Ok((user, Cost::present(tx)?, counted))
+    });
+    let (user, present, counted) = begun.await?;
+    if let Some(counted) = counted {
+        return Ok(Ok(Attempt {
+            user,
+            present,
+            counted,
+        }));
+    }
+    app.metrics.login("throttled");
+    let entry = named(
+        context,
+        Entry::new(kind::THROTTLED),
+        username,
+        user.as_ref(),
+    );
+    app.log.success(&entry, now);
+    Ok(Err(Problem::Throttled))
+}
+
+/// Nobody looked at the password: the attempt is none.
+async fn busy<T>(context: &Context, attempt: &Attempt) -> Result<Result<T, Problem>, StoreError> {
+    let (counted, now) = (attempt.counted.clone(), context.now);
+    let taken_back = context
+        .app
         .store
-        .read(move |tx| {
-            Ok((
-                find_user(tx, &wanted)?,
-                throttle::is_delayed(tx, &asked, now)?,
-            ))
-        })
-        .await?;
-    if delayed {
-        app.metrics.login("throttled");
-        let entry =
-            Entry::new(kind::THROTTLED).from(&context.caller.address, &context.caller.user_agent);
-        app.log.success(&entry.detail("user_name", username), now);
-        return Ok(Err(Problem::Throttled));
-    }
-    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-    let Ok(check) = app.passwords.check(password.clone(), hash).await else {
-        return Ok(Err(Problem::Busy));
-    };
-    match (user, check) {
-        (Some(user), Check::Right | Check::RightButOutdated) if !user.user.blocked => {
-            let user = rehash(context, user, password, check).await?;
-            Ok(Ok(user))
-        }
-        (user, _) => {
-            record_failure(context, username, user, buckets).await?;
-            Ok(Err(Problem::Credentials))
-        }
-    }
+        .write(move |tx| throttle::take_back(tx, &counted, now));
+    taken_back.await?;
+    Ok(Err(Problem::Busy))
 }
 
 fn find_user(tx: &Tx<'_>, folded: &str) -> Result<Option<UserRow>, StoreError> {
@@ -164,7 +210,8 @@ fn find_user(tx: &Tx<'_>, folded: &str) -> Result<Option<UserRow>, StoreError> {
     }
 }
 
-/// An imported or outdated hash is replaced while the password is at hand.
+/// An imported or outdated hash is replaced while the password is at hand. Answers the user with the
+/// hash that is stored now, if it is still of the password just checked.
 async fn rehash(
     context: &Context,
     user: UserRow,
@@ -174,70 +221,81 @@ async fn rehash(
     if check == Check::Right {
         return Ok(user);
     }
-    if let Ok(Ok(hash)) = context.app.passwords.hash(password).await {
-        let (user_id, old) = (user.user.user_id.clone(), user.password_hash.clone());
-        let replaced = context.app.store.write(move |tx| {
-            match tx.user(&user_id)? {
-                // Only if nobody changed the password meanwhile.
-                Some(row) if row.password_hash == old => tx.put_user(&UserRow {
-                    password_hash: Some(hash),
-                    ..row
-                }),
-                _ => Ok(false),
-            }
-        });
-        replaced.await?;
-    }
-    Ok(user)
+    let Ok(Ok(hash)) = context.app.passwords.hash(password).await else {
+        return Ok(user);
+    };
+    let old = user.clone();
+    let replaced = context.app.store.write(move |tx| {
+        let Some(row) = tx.user(&old.user.user_id)? else {
+            return Ok(old);
+        };
+        if row.password_hash != old.password_hash {
+            // Somebody changed the password meanwhile: theirs stays.
+            return Ok(old);
+        }
+        let row = UserRow {
+            password_hash: Some(hash),
+            ..row
+        };
+        Ok(if tx.put_user(&row)? { row } else { old })
+    });
+    replaced.await
 }
 
 async fn record_failure(
     context: &Context,
     username: &str,
-    user: Option<UserRow>,
-    buckets: Vec<throttle::Bucket>,
+    attempt: &Attempt,
 ) -> Result<(), StoreError> {
     context.app.metrics.login("failed");
-    let code = if user.is_some() {
+    let code = if attempt.user.is_some() {
         kind::WRONG_PASSWORD
     } else {
         kind::UNKNOWN_USER
     };
-    let mut entry = Entry::new(code)
-        .client(&context.client.client.client_id)
-        .from(&context.caller.address, &context.caller.user_agent);
-    username.clone_into(&mut entry.user_name);
-    if let Some(user) = &user {
-        entry = entry.user(&user.user.user_id);
-    }
+    let entry = named(context, Entry::new(code), username, attempt.user.as_ref());
+    let hash = attempt.user.as_ref().and_then(|u| u.password_hash.clone());
     let (now, tail) = (context.now, context.app.entropy.token(9));
     context
         .app
         .store
         .write(move |tx| {
-            throttle::record_failure(tx, &buckets, now)?;
+            // A hash that came by another way than an import counts from now on.
+            Cost::record(tx, hash.as_deref().unwrap_or_default())?;
             entry.write(tx, now, &tail)
         })
         .await
 }
 
+/// Who tried, as far as it may be written down: a name that is nobody's may be a password.
+fn named(context: &Context, entry: Entry, username: &str, user: Option<&UserRow>) -> Entry {
+    let entry = entry
+        .client(&context.client.client.client_id)
+        .from(&context.caller.address, &context.caller.user_agent);
+    match user {
+        Some(user) => entry.user(&user.user.user_id).user_name(username),
+        None => entry.detail("name_tag", throttle::account_tag(&context.app, username)),
+    }
+}
+
 /// Starts a session, or renews the live one of the same user; another user's ends `superseded`.
 async fn start_session(
     context: &Context,
-    user: UserRow,
-    username: &str,
+    verified: UserRow,
+    counted: &throttle::Counted,
 ) -> Result<Option<(Session, SessionCookie)>, StoreError> {
-    let buckets = throttle::buckets(&context.app, username, &context.caller.address);
     let secret = context.app.entropy.bytes::<32>();
     let fresh_sid = context.app.entropy.sid();
-    let inner = context.clone();
-    let user_id = user.user.user_id;
+    let (inner, counted) = (context.clone(), counted.clone());
     let session = context
         .app
         .store
         .write(move |tx| {
-            throttle::forgive(tx, &buckets)?;
-            start_in(tx, &inner, &user_id, &secret, fresh_sid)
+            let session = start_in(tx, &inner, &verified, &secret, fresh_sid)?;
+            if session.is_some() {
+                throttle::forgive(tx, &counted, inner.now)?;
+            }
+            Ok(session)
         })
         .await?;
     Ok(session.map(|session| {
@@ -249,16 +307,16 @@ async fn start_session(
     }))
 }
 
+/// `None`: what was verified no longer holds.
 fn start_in(
     tx: &Tx<'_>,
     context: &Context,
-    user_id: &str,
+    verified: &UserRow,
     secret: &[u8; 32],
     fresh_sid: Sid,
 ) -> Result<Option<Session>, StoreError> {
-    let standing = tx.user_standing(user_id)?;
-    if !standing.exists || standing.blocked {
-        // Blocked while the password was being checked.
+    let user_id = verified.user.user_id.as_str();
+    if !still_holds(verified, tx.user(user_id)?.as_ref()) {
         return Ok(None);
     }
     let persistent = context.settings.tenant.session_cookie.mode == CookieMode::Persistent;
@@ -294,11 +352,15 @@ fn start_in(
             end_session(tx, &old, end, judge, "another user signed in")?;
         }
     }
-    let mut session = Session::start(fresh_sid, login, context.now);
-    // A password changed within this very millisecond must not end the session it just opened.
-    session.authenticated_at = session.authenticated_at.max(standing.valid_after);
+    let session = Session::start(fresh_sid, login, context.now);
     tx.insert_session(&session)?;
     Ok(Some(session))
+}
+
+/// Whether what was verified outside the transaction is still so: the user is there, not blocked, and
+/// has the password that was checked.
+fn still_holds(verified: &UserRow, now: Option<&UserRow>) -> bool {
+    now.is_some_and(|now| !now.user.blocked && now.password_hash == verified.password_hash)
 }
 
 /// The session is committed: log it, set its cookie, and go on with the transaction.
@@ -328,4 +390,40 @@ async fn signed_in(
         ..context
     };
     authorize::resume(context, Some(set_cookie), headers).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_protocol::model::User;
+
+    /// The password is checked outside of any transaction: what changed meanwhile counts.
+    #[test]
+    fn a_password_changed_while_the_old_one_was_checked_signs_nobody_in() {
+        let row = |hash: &str, blocked| UserRow {
+            user: User {
+                user_id: "auth0|ada".to_owned(),
+                blocked,
+                ..User::default()
+            },
+            password_hash: Some(hash.to_owned()),
+        };
+        let verified = row("old", false);
+        let table = [
+            (Some(row("old", false)), true),
+            (Some(row("new", false)), false),
+            (Some(row("old", true)), false),
+            (
+                Some(UserRow {
+                    password_hash: None,
+                    ..row("old", false)
+                }),
+                false,
+            ),
+            (None, false),
+        ];
+        for (now, expected) in table {
+            assert_eq!(still_holds(&verified, now.as_ref()), expected, "{now:?}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tenure_protocol::logout::{self, Decision, Hint};
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason};
-use tenure_protocol::{RefusalReason, redirect};
+use tenure_protocol::{RefusalReason, Timestamp, redirect};
 use tenure_store::{StoreError, Tx};
 
 const CONTEXT: &str = "logout";
@@ -52,6 +52,9 @@ pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request)
     };
     if params.has("confirm") && parts.method == Method::POST {
         return confirmed(app, caller, &parts.headers, &params).await;
+    }
+    if let Some(hint) = params.first("id_token_hint") {
+        app.ring_with(|ring| ring.knows(hint)).await;
     }
     let settings = app.settings.current();
     let (plan, hint) = match read_request(&app, &settings, &params) {
@@ -231,6 +234,7 @@ async fn run(
         cookie,
         caller,
         client_id: plan.client_id.clone(),
+        now: app.clock.now(),
     };
     let outcome = match cookie {
         None => Ok(Decision::NothingToEnd),
@@ -242,11 +246,7 @@ async fn run(
     };
     match outcome {
         Ok(Decision::Ask) => ask(&app, headers, &plan),
-        Ok(Decision::End) => {
-            app.metrics.session_ended(EndReason::UserLogout.name());
-            done(&app, headers, &plan)
-        }
-        Ok(Decision::NothingToEnd) => done(&app, headers, &plan),
+        Ok(Decision::End | Decision::NothingToEnd) => done(&app, headers, &plan),
         Err(error) => pages::broken(&app, headers, &error.into()),
     }
 }
@@ -256,6 +256,7 @@ struct EndRequest {
     cookie: Option<SessionCookie>,
     caller: Caller,
     client_id: Option<String>,
+    now: Timestamp,
 }
 
 fn end_in(
@@ -265,11 +266,12 @@ fn end_in(
 ) -> Result<Decision, StoreError> {
     let app = &request.app;
     let settings = app.settings.current();
-    let now = app.clock.now();
+    let now = request.now;
     let judge = Judge {
         settings: &settings,
         caps: &app.config.caps,
         entropy: &app.entropy,
+        metrics: Some(&app.metrics),
         now,
     };
     let found = sessions::find(tx, request.cookie.as_ref(), judge)?;

@@ -39,7 +39,8 @@ async fn push(
     body: &[u8],
 ) -> Result<String, Failure> {
     let params = http::body_params(headers, body)?;
-    let client = client_auth::authenticate(app, caller, headers, &params).await?;
+    let now = app.clock.now();
+    let client = client_auth::authenticate(app, caller, headers, &params, now).await?;
     if params.has("request_uri") {
         return Err(RefusalReason::RequestUriNotSupported.into());
     }
@@ -53,7 +54,7 @@ async fn push(
     kept.push(("client_id".to_owned(), client.client.client_id.clone()));
     let query = Params::from_pairs(kept).to_query();
     let reference = format!("{PREFIX}{}", app.entropy.token(24));
-    let (id, expires_at) = (reference.clone(), app.clock.now().plus(LIFETIME));
+    let (id, expires_at) = (reference.clone(), now.plus(LIFETIME));
     app.store
         .write(move |tx| tx.put_once(KIND, &id, &query, expires_at))
         .await?;

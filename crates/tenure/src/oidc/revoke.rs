@@ -1,6 +1,7 @@
 //! `/oauth/revoke` (RFC 7009): form or JSON; 200 with an empty body, for unknown tokens too.
 
 use super::cors;
+use super::sessions::{self, Judge};
 use super::token::client_auth;
 use crate::app::App;
 use crate::crypto::jwt::TokenKind;
@@ -15,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::Arc;
 use tenure_protocol::params::Params;
-use tenure_protocol::refresh::{Family, RefreshToken};
-use tenure_protocol::session::{End, EndReason};
+use tenure_protocol::refresh::{Family, FamilyKind, RefreshToken};
+use tenure_protocol::session::{End, EndReason, Session};
 use tenure_protocol::{RefusalReason, Sid, Timestamp};
 use tenure_store::{StoreError, Tx};
 
@@ -62,7 +63,8 @@ async fn revoke(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<(), Failure> {
-    let client = client_auth::authenticate(app, caller, headers, params).await?;
+    let now = app.clock.now();
+    let client = client_auth::authenticate(app, caller, headers, params, now).await?;
     let token = params
         .get("token")?
         .ok_or(RefusalReason::MissingParameter("token"))?;
@@ -70,15 +72,18 @@ async fn revoke(
         app: app.clone(),
         caller: caller.clone(),
         client,
-        now: app.clock.now(),
+        now,
     };
     if let Some(token) = RefreshToken::decode(token) {
+        app.ring_with(|ring| ring.refresh_key(token.key_id).is_some())
+            .await;
         app.store
             .write(move |tx| end_family(tx, &request, &token))
             .await?;
         return Ok(());
     }
-    if let Some(claims) = app.ring().verify(token, TokenKind::Access, &app.issuer) {
+    let ring = app.ring_with(|ring| ring.knows(token)).await;
+    if let Some(claims) = ring.verify(token, TokenKind::Access, &app.issuer) {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let owner = text("client_id").or_else(|| text("azp"));
         // A token of another client is left alone, and nobody hears about it.
@@ -103,14 +108,15 @@ struct Revocation {
     now: Timestamp,
 }
 
-/// A refresh token stands for its family, which ends as a whole; any generation of it will do, since
+/// A session-bound refresh token is the session in the application's hands: revoking it ends the
+/// session, and the family with it (contract 3.4). Any other refresh token stands for its family, which ends as a whole; any generation of it will do, since
 /// an application that lost the last answer must still be able to sign out.
 fn end_family(tx: &Tx<'_>, request: &Revocation, token: &RefreshToken) -> Result<(), StoreError> {
     let client_id = &request.client.client.client_id;
     // The session first: whoever changes its families holds it.
-    if tx.session(&token.sid)?.is_none() {
+    let Some(session) = tx.session(&token.sid)? else {
         return Ok(());
-    }
+    };
     let family = tx.family(&token.sid, &token.family_id)?;
     let Some(family) = family.filter(|f| f.client_id == *client_id && f.end.is_none()) else {
         return Ok(());
@@ -124,13 +130,15 @@ fn end_family(tx: &Tx<'_>, request: &Revocation, token: &RefreshToken) -> Result
         by: client_id.clone(),
         from: request.caller.address.clone(),
     };
-    tx.update_family(
-        &Family {
+    if family.kind == FamilyKind::Online && session.end.is_none() {
+        end_its_session(tx, request, &session, end)?;
+    } else {
+        let ended = Family {
             end: Some(end),
             ..family.clone()
-        },
-        family.generation,
-    )?;
+        };
+        tx.update_family(&ended, family.generation)?;
+    }
     Entry::new(kind::REFRESH_REVOKED)
         .user(&family.user_id)
         .session(&family.sid)
@@ -138,4 +146,28 @@ fn end_family(tx: &Tx<'_>, request: &Revocation, token: &RefreshToken) -> Result
         .from(&request.caller.address, &request.caller.user_agent)
         .detail("familyId", family.family_id.to_string())
         .write(tx, request.now, &request.app.entropy.token(9))
+}
+
+fn end_its_session(
+    tx: &Tx<'_>,
+    request: &Revocation,
+    session: &Session,
+    end: End,
+) -> Result<(), StoreError> {
+    let app = &request.app;
+    let settings = app.settings.current();
+    let judge = Judge {
+        settings: &settings,
+        caps: &app.config.caps,
+        entropy: &app.entropy,
+        metrics: Some(&app.metrics),
+        now: request.now,
+    };
+    let user = tx.user_standing(&session.user_id)?;
+    let today = settings.limits(session.persistent, judge.caps);
+    match session.verdict(Some(&today), user, request.now) {
+        // It was over before, and nobody had noticed.
+        Some(verdict) => sessions::expire(tx, session, verdict, judge),
+        None => sessions::end_session(tx, session, end, judge, "revocation"),
+    }
 }

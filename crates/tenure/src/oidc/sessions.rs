@@ -2,6 +2,7 @@
 
 use crate::entropy::Entropy;
 use crate::http::SessionCookie;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::tenant_log::{Entry, kind};
 use tenure_protocol::limits::Caps;
@@ -35,6 +36,8 @@ pub struct Judge<'a> {
     pub settings: &'a Settings,
     pub caps: &'a Caps,
     pub entropy: &'a Entropy,
+    /// `None` on the command line, whose ends no server counts.
+    pub metrics: Option<&'a Metrics>,
     pub now: Timestamp,
 }
 
@@ -110,16 +113,28 @@ pub fn end_session(
     } else {
         kind::SESSION_ENDED
     };
-    let entry = Entry::new(code)
+    let mut entry = Entry::new(code)
         .user(&session.user_id)
         .session(&session.sid)
-        .from(&end.from, "")
-        .client(&end.by)
+        .from(&end.from, "");
+    if judge.settings.client(&end.by).is_some() {
+        entry = entry.client(&end.by);
+    }
+    if !end.by.is_empty() {
+        entry = entry.detail("by", end.by.as_str());
+    }
+    let entry = entry
         .detail("reason", end.reason.name())
         .detail("rule", rule)
         .detail("families_ended", families.len())
         .row(judge.now, &judge.entropy.token(9));
-    tx.end_session(&session.ended(end), &families, &entry)
+    let reason = end.reason.name();
+    tx.end_session(&session.ended(end), &families, &entry)?;
+    // Counted before the commit: one that fails leaves the counter one too high, and nothing else.
+    if let Some(metrics) = judge.metrics {
+        metrics.session_ended(reason);
+    }
+    Ok(())
 }
 
 fn family_ends(family: &Family, reason: EndReason, settings: &Settings) -> bool {

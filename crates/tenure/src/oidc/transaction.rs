@@ -63,6 +63,17 @@ impl Transaction {
         !now.is_more_than(FORM_LIFETIME, self.began_at)
     }
 
+    /// The same request, begun anew: nobody authenticated or consented in it.
+    #[must_use]
+    pub fn renewed(&self, now: Timestamp) -> Self {
+        Self {
+            began_at: now,
+            authenticated: None,
+            consented: false,
+            ..self.clone()
+        }
+    }
+
     /// Where the request starts again.
     pub fn authorize_path(&self) -> String {
         match &self.pushed {

@@ -4,6 +4,7 @@ use super::Findings;
 use super::plan::user_id;
 use super::read::Object;
 use crate::entropy::Entropy;
+use crate::password_cost::Cost;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_protocol::Timestamp;
@@ -260,6 +261,9 @@ impl Change {
         if is_new {
             row.user.created_at = now;
             row.password_hash.clone_from(&self.password_hash);
+            if let Some(hash) = &row.password_hash {
+                Cost::record(tx, hash)?;
+            }
         }
         let was_blocked = tx.user_standing(&self.id)?.blocked;
         if row.user.blocked && !was_blocked {

@@ -248,6 +248,7 @@ async fn a_non_persistent_session_has_a_cookie_without_expiry_and_limits_of_its_
     );
 }
 
+/// CVE-2025-12110, Rauthy 0.32.4 (#1208): authorization runs again at each refresh.
 #[tokio::test]
 async fn a_disabled_client_or_a_removed_scope_bites_at_the_next_use() {
     // CVE-2025-12110: offline families do not survive the removal of their ground.

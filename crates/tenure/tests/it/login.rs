@@ -141,6 +141,100 @@ async fn failures_are_throttled_after_twenty_and_nobody_is_locked_out_for_good()
     );
 }
 
+/// Guesses sent at once must not pass before the first of them is counted.
+#[tokio::test]
+async fn parallel_guesses_are_counted_before_they_are_checked() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let page = browser.get(&spa(&[])).await;
+    let (action, csrf) = page.form("name=\"password\"");
+    let cookie = format!("tenure-form_7100={}", browser.cookies["tenure-form_7100"]);
+    let headers = [("cookie", cookie.as_str())];
+    let guess = [
+        ("csrf", csrf.as_str()),
+        ("username", "ada"),
+        ("password", "wrong"),
+    ];
+    let guesses = (0..90).map(|_| world.post_from(&action, &guess, &headers));
+    let answers = crate::refresh::futures_join(guesses).await;
+    let count = |status| answers.iter().filter(|a| a.status == status).count();
+    assert_eq!(count(StatusCode::UNAUTHORIZED), 20);
+    assert_eq!(count(StatusCode::TOO_MANY_REQUESTS), 70);
+    assert_eq!(world.log("fp").await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_right_password_takes_its_attempt_back() {
+    let world = World::new().await;
+    for _ in 0..120 {
+        world.browser().sign_in(&spa(&[])).await;
+    }
+    let row = world
+        .app
+        .store
+        .read(|tx| tx.throttle("address:127.0.0.1"))
+        .await
+        .unwrap();
+    assert_eq!(row.map(|row| row.failures), Some(0));
+}
+
+/// How long a wrong login takes follows from the hashes that the installation holds, and those are
+/// known from the instant that they are stored.
+#[tokio::test]
+async fn the_cost_of_imported_hashes_is_known_before_anybody_signs_in() {
+    let world = World::new().await;
+    let hash = "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie";
+    world
+        .apply(&format!(
+            "users: [{{user_id: eve, email: eve@example.com, password_hash: {hash}}}]"
+        ))
+        .await;
+    let import = r#"[{"email": "old@example.com", "custom_password_hash": {"algorithm": "pbkdf2",
+        "hash": {"value": "$pbkdf2-sha256$i=1000,l=16$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg"}}}]"#;
+    let (store, now) = (world.app.store.clone(), world.clock.now());
+    let imported = tokio::task::spawn_blocking(move || {
+        tenure::import::run(&store, import.as_bytes(), false, now, |_, _| {}, |_| {})
+    });
+    assert_eq!(imported.await.unwrap().unwrap().created, 1);
+    let known = world
+        .app
+        .store
+        .read(|tx| tx.meta_with_prefix("password_cost_"));
+    let known = known.await.unwrap();
+    let known: Vec<_> = known
+        .iter()
+        .map(|(kind, work)| (kind.as_str(), work.as_str()))
+        .filter(|(kind, _)| *kind != "argon2")
+        .collect();
+    assert_eq!(known, [("bcrypt", "4"), ("pbkdf2-sha256", "1000")]);
+    let mut browser = world.browser();
+    let page = browser.get(&spa(&[])).await;
+    for name in ["ada", "eve@example.com", "old@example.com", "nobody"] {
+        let wrong = browser.submit_login(&page, name, "wrong").await;
+        assert_eq!(wrong.status, StatusCode::UNAUTHORIZED, "{name}");
+    }
+}
+
+/// People type passwords into the field for the name.
+#[tokio::test]
+async fn a_name_that_is_nobodys_is_not_written_down() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let page = browser.get(&spa(&[])).await;
+    let long = "my secret ".repeat(5_000);
+    for _ in 0..21 {
+        browser.submit_login(&page, &long, "wrong").await;
+    }
+    browser.submit_login(&page, "Ada", "wrong").await;
+    let unknown = world.log("fu").await;
+    assert_eq!(unknown.len(), 20);
+    for entry in &unknown {
+        assert!(!entry.to_string().contains("secret"), "{entry}");
+        assert_eq!(entry["details"]["name_tag"].as_str().unwrap().len(), 22);
+    }
+    assert_eq!(world.log("fp").await[0]["user_name"], "Ada");
+}
+
 #[tokio::test]
 async fn k4_another_user_in_the_same_browser_gets_a_session_of_their_own() {
     // CVE-2025-12390: a fresh id at every login of another user; the old session ends.

@@ -9,7 +9,10 @@
     reason = "tests"
 )]
 
+mod again;
 mod authorize;
+mod ends;
+mod lessons;
 mod limits;
 mod login;
 mod logout;

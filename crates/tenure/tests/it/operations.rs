@@ -129,6 +129,7 @@ fn wrong_configurations_say_what_to_write_instead() {
         let error = BaseUrl::parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
+    // CVE-2026-48794: a host is made canonical once, here.
     assert_eq!(
         BaseUrl::parse("https://ID.example.com:443")
             .unwrap()

@@ -246,7 +246,7 @@ async fn an_access_token_can_be_revoked_alone() {
 }
 
 #[tokio::test]
-async fn cve_2026_55671_a_token_is_bound_to_its_client() {
+async fn cve_2026_55672_a_token_is_bound_to_its_client() {
     let world = World::new().await;
     let mut browser = world.browser();
     let mine = token(&browser.tokens(&OFFLINE).await);
@@ -327,6 +327,7 @@ async fn cve_2023_22492_a_blocked_or_deleted_user_refreshes_no_more() {
         refused.body.contains("user is blocked"),
         "what SDKs look for"
     );
+    assert_eq!(refused.json()["reason"], "account_disabled");
     assert_eq!(
         world
             .userinfo(tokens["access_token"].as_str().unwrap())
@@ -349,6 +350,7 @@ async fn cve_2023_22492_a_blocked_or_deleted_user_refreshes_no_more() {
     );
 }
 
+/// CVE-2026-22706, leodip/goiabada#106, nhost/nhost#4192: it ends by user, not by device.
 #[tokio::test]
 async fn a_changed_password_ends_sessions_families_and_access_tokens() {
     let world = World::new().await;
@@ -509,7 +511,7 @@ fn decode(text: &str) -> tenure_protocol::refresh::RefreshToken {
 }
 
 /// Polls all futures together until each is done.
-async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut pending: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
     std::future::poll_fn(move |context| {
         let mut waiting = false;

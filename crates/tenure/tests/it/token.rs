@@ -148,7 +148,7 @@ async fn b6_a_replayed_code_is_refused_and_revokes_what_it_gave() {
 
 #[tokio::test]
 async fn a_code_is_bound_to_client_redirect_verifier_and_a_minute() {
-    // CVE-2026-55671: and a stranger who tries it spoils nothing.
+    // CVE-2026-55672: and a stranger who tries it spoils nothing.
     let world = World::new().await;
     let mut browser = world.browser();
     let code = browser.sign_in(&spa(&[])).await.code();
@@ -321,6 +321,7 @@ async fn offline_access_is_dropped_silently_where_the_api_forbids_it() {
     assert_eq!(tokens["scope"], "openid");
 }
 
+/// CVE-2024-49755: our own endpoints use the one validator of access tokens.
 #[tokio::test]
 async fn userinfo_takes_only_its_own_access_tokens() {
     let world = World::new().await;
@@ -391,7 +392,8 @@ async fn keys_roll_over_without_breaking_anyone() {
     let app = world.app.clone();
     let now = world.clock.now();
     let rows = app.store.read(|tx| tx.keys()).await.unwrap();
-    let made = tenure::crypto::rollover::missing(&rows, "next", &app.master, now).unwrap();
+    let made =
+        tenure::crypto::rollover::missing(&rows, "next", (&app.master, &app.entropy), now).unwrap();
     app.store
         .write(move |tx| made.iter().try_for_each(|key| tx.put_key(key)))
         .await

@@ -229,10 +229,15 @@ impl World {
     }
 
     pub async fn with(tenant: &str) -> Self {
+        Self::at(BASE, tenant).await
+    }
+
+    /// Reached under another base URL, as behind a proxy that speaks TLS.
+    pub async fn at(base_url: &str, tenant: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = ServerConfig {
             listen: ([127, 0, 0, 1], 7100).into(),
-            base_url: BaseUrl::parse(BASE).unwrap(),
+            base_url: BaseUrl::parse(base_url).unwrap(),
             database: database(folder.path()),
             key_file: Some(folder.path().join("t.key")),
             metrics_listen: None,

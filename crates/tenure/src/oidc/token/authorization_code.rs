@@ -58,24 +58,35 @@ pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
         .store
         .write(move |tx| redeem(tx, &inner, &sid, &hash))
         .await?;
-    let entry = |kind| {
-        Entry::new(kind)
-            .client(&request.client.client.client_id)
-            .session(&sid)
-            .from(&request.caller.address, &request.caller.user_agent)
-    };
     match outcome {
         Ok(redeemed) => {
-            let entry = entry(kind::CODE_EXCHANGED).user(&redeemed.session.user_id);
+            let entry = entry(&request, kind::CODE_EXCHANGED, &sid);
+            let entry = entry.user(&redeemed.session.user_id);
             request.app.log.success(&entry, request.now);
             Ok(answer(&request, &redeemed)?)
         }
         Err(reason) => {
-            let entry = entry(kind::CODE_EXCHANGE_FAILED).describe(&format!("{reason:?}"));
-            request.app.log.success(&entry, request.now);
+            // A replay is in the log already, with what it revoked.
+            if reason != RefusalReason::CodeReplayed {
+                request
+                    .app
+                    .log
+                    .success(&refusal(&request, &sid, reason), request.now);
+            }
             Err(reason.into())
         }
     }
+}
+
+fn entry(request: &TokenRequest, kind: &str, sid: &Sid) -> Entry {
+    Entry::new(kind)
+        .client(&request.client.client.client_id)
+        .session(sid)
+        .from(&request.caller.address, &request.caller.user_agent)
+}
+
+fn refusal(request: &TokenRequest, sid: &Sid, reason: RefusalReason) -> Entry {
+    entry(request, kind::CODE_EXCHANGE_FAILED, sid).describe(&format!("{reason:?}"))
 }
 
 /// Decides and commits. A refusal is a value: what it revokes stays revoked.
@@ -101,7 +112,11 @@ fn redeem(
         Outcome::Refused(reason) => Ok(Err(reason)),
         Outcome::Replayed => {
             revoke_first_use(tx, request, &code)?;
-            Ok(Err(RefusalReason::CodeReplayed))
+            let reason = RefusalReason::CodeReplayed;
+            let entry = refusal(request, sid, reason).user(&code.user_id);
+            let entry = entry.detail("revoked", true);
+            entry.write(tx, request.now, &request.app.entropy.token(9))?;
+            Ok(Err(reason))
         }
         Outcome::Redeem => issue_in(tx, request, code, (session, user)),
     }
@@ -153,6 +168,7 @@ fn issue_in(
             settings: &request.settings,
             caps: &request.app.config.caps,
             entropy: &request.app.entropy,
+            metrics: Some(&request.app.metrics),
             now: request.now,
         };
         sessions::expire(tx, &session, verdict, judge)?;
@@ -181,7 +197,12 @@ fn issue_in(
         ..code
     };
     if !tx.redeem_code(&code, family.as_ref())? {
-        return Ok(Err(RefusalReason::CodeReplayed));
+        // Nobody can have been faster inside this transaction; if the row says otherwise, it is broken.
+        return Err(StoreError::Corrupt {
+            table: "codes",
+            key: code.sid.to_string(),
+            problem: "was used under its own transaction".to_owned(),
+        });
     }
     Ok(Ok(Box::new(Redeemed {
         code,

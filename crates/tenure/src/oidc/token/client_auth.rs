@@ -28,6 +28,7 @@ pub async fn authenticate(
     caller: &Caller,
     headers: &HeaderMap,
     params: &Params,
+    now: Timestamp,
 ) -> Result<Arc<Registered>, Failure> {
     let basic = basic_credentials(headers)?;
     let secret = params.get("client_secret")?;
@@ -40,7 +41,7 @@ pub async fn authenticate(
         if params.get("client_assertion_type")? != Some(ASSERTION_TYPE) {
             return Err(RefusalReason::AssertionInvalid.into());
         }
-        return by_assertion(app, params.get("client_id")?, assertion).await;
+        return by_assertion(app, params.get("client_id")?, assertion, now).await;
     }
     let result = match (&basic, secret) {
         (Some(candidates), _) => by_basic(app, params.get("client_id")?, candidates),
@@ -158,8 +159,8 @@ async fn by_assertion(
     app: &Arc<App>,
     client_id: Option<&str>,
     assertion: &str,
+    now: Timestamp,
 ) -> Result<Arc<Registered>, Failure> {
-    let now = app.clock.now();
     let invalid = RefusalReason::AssertionInvalid;
     let unverified: Map<String, Value> =
         jsonwebtoken::dangerous::insecure_decode_claims(assertion).map_err(|_| invalid)?;

@@ -79,18 +79,19 @@ async fn grant(
     headers: &HeaderMap,
     params: Params,
 ) -> Result<TokenResponse, Failure> {
+    let now = app.clock.now();
     let grant_type = params
         .get("grant_type")?
         .ok_or(RefusalReason::GrantTypeMissing)?
         .to_owned();
-    let client = client_auth::authenticate(&app, &caller, headers, &params).await?;
+    let client = client_auth::authenticate(&app, &caller, headers, &params, now).await?;
     if !GRANT_TYPES.contains(&grant_type.as_str()) {
         return Err(RefusalReason::GrantTypeUnsupported.into());
     }
     if !client.client.allows_grant(&grant_type) {
         return Err(RefusalReason::GrantNotAllowed.into());
     }
-    let (settings, now) = (app.settings.current(), app.clock.now());
+    let settings = app.settings.current();
     let request = TokenRequest {
         app,
         settings,

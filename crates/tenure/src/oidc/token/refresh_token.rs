@@ -1,6 +1,7 @@
 //! The refresh token grant (RFC 6749 section 6): the shell around [`tenure_protocol::refresh::decide`].
 
 use super::{TokenRequest, TokenResponse};
+use crate::crypto::keys::KeyRing;
 use crate::crypto::refresh as tokens;
 use crate::oidc::issue::{self, Grant, IdTokenExtra, Issuer, Subject};
 use crate::oidc::sessions::{self, Judge};
@@ -41,6 +42,8 @@ pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
         request.app.metrics.refresh("unknown");
         return Err(RefusalReason::RefreshTokenUnknown.into());
     };
+    let knows = |ring: &KeyRing| ring.refresh_key(token.key_id).is_some();
+    request.app.ring_with(knows).await;
     let inner = Arc::clone(&request);
     let outcome = request
         .app
@@ -92,7 +95,7 @@ fn judge_and_apply(
         return Ok(Err(unknown()));
     };
     let family = tx.family(&token.sid, &token.family_id)?;
-    // Bound to its client (lesson CVE-2026-55671), before anything else is said about it.
+    // Bound to its client (lesson CVE-2026-55672), before anything else is said about it.
     let Some(family) = family.filter(|family| family.client_id == client.client_id) else {
         return Ok(Err(unknown()));
     };
@@ -146,7 +149,7 @@ fn judge_and_apply(
         }
     };
     let Some(user) = user else {
-        return refuse(RefusalReason::UserGone, family);
+        return refuse(RefusalReason::RefreshTokenUnknown, family);
     };
     let (scope, held) = match current_scope(tx, request, &family)? {
         Ok(current) => current,
@@ -244,6 +247,7 @@ fn follow_session(
             settings: &request.settings,
             caps: &request.app.config.caps,
             entropy: &request.app.entropy,
+            metrics: Some(&request.app.metrics),
             now: request.now,
         };
         sessions::expire(tx, session, verdict, judge)?;
@@ -375,7 +379,7 @@ const fn metric(reason: RefusalReason) -> &'static str {
             "ended"
         }
         RefusalReason::RefreshTokenFromTheFuture => "from_the_future",
-        RefusalReason::UserBlocked | RefusalReason::UserGone => "user",
+        RefusalReason::UserBlocked => "user",
         _ => "unknown",
     }
 }
