@@ -283,6 +283,14 @@ fn judge_repeat(
     }
 }
 
+/// The rule of this file that ended a family.
+const fn refusal_rule(refusal: RefusalReason) -> &'static str {
+    match refusal {
+        RefusalReason::RefreshTokenFromTheFuture => "generation_from_the_future",
+        _ => "generation_reused",
+    }
+}
+
 fn end(family: &Family, reason: EndReason, refusal: RefusalReason, now: Timestamp) -> Outcome {
     let by = family.client_id.clone();
     let end = End {
@@ -290,6 +298,7 @@ fn end(family: &Family, reason: EndReason, refusal: RefusalReason, now: Timestam
         reason,
         by,
         from: String::new(),
+        rule: refusal_rule(refusal).to_owned(),
     };
     Outcome::Ended {
         family: Family {

@@ -66,6 +66,9 @@ pub struct End {
     /// Where from: an address, or empty.
     #[serde(default)]
     pub from: String,
+    /// Which rule won, in a word ([`Rule::name`], or what a caller says).
+    #[serde(default)]
+    pub rule: String,
 }
 
 /// The one vocabulary of ends (design 1.6).

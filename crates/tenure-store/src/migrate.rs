@@ -14,7 +14,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const MIGRATIONS: [Migration; 3] = [
+pub(crate) const MIGRATIONS: [Migration; 4] = [
     Migration {
         number: 1,
         usable_by: 1,
@@ -29,6 +29,11 @@ pub(crate) const MIGRATIONS: [Migration; 3] = [
         number: 3,
         usable_by: 1,
         sql: include_str!("../migrations/0003_refresh_keys_in_use.sql"),
+    },
+    Migration {
+        number: 4,
+        usable_by: 1,
+        sql: include_str!("../migrations/0004_ends.sql"),
     },
 ];
 

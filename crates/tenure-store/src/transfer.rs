@@ -89,6 +89,8 @@ const TABLES: &[Table] = &[
             ("end_reason", Text),
             ("end_by", Text),
             ("end_from", Text),
+            ("end_rule", Text),
+            ("due_at", Int),
         ],
     },
     Table {
@@ -122,6 +124,36 @@ const TABLES: &[Table] = &[
             ("end_reason", Text),
             ("end_by", Text),
             ("end_from", Text),
+            ("end_rule", Text),
+        ],
+    },
+    Table {
+        name: "deliveries",
+        key: 2,
+        columns: &[
+            ("sid", Blob),
+            ("client_id", Text),
+            ("user_id", Text),
+            ("reason", Text),
+            ("state", Text),
+            ("attempts", Int),
+            ("created_at", Int),
+            ("due_at", Int),
+            ("last_at", Int),
+            ("last_status", Int),
+            ("last_error", Text),
+        ],
+    },
+    Table {
+        name: "user_ends",
+        key: 1,
+        columns: &[
+            ("user_id", Text),
+            ("reason", Text),
+            ("by_whom", Text),
+            ("from_address", Text),
+            ("keep_sid", Blob),
+            ("at", Int),
         ],
     },
     Table {
@@ -486,7 +518,7 @@ impl Tx<'_> {
                  AS 'BEGIN RAISE EXCEPTION ''{refusal}''; END'"
             ))?;
         }
-        for table in ["sessions", "families", "codes", "one_time"] {
+        for table in ["sessions", "families", "codes", "one_time", "deliveries"] {
             let sql = if self.is_postgres() {
                 format!(
                     "DROP TRIGGER IF EXISTS moved ON {table}; \

@@ -69,6 +69,14 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// What a worker's query ends with that takes rows nobody else is working on.
+    pub(crate) const fn skip_locked(&self) -> &'static str {
+        match self.engine {
+            Engine::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+            Engine::Sqlite(_) => "",
+        }
+    }
+
     /// Runs a statement and tells how many rows it changed.
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, StoreError> {
         match self.engine {

@@ -66,6 +66,7 @@ pub fn end(reason: EndReason, at: Timestamp) -> End {
         reason,
         by: "cli".to_owned(),
         from: String::new(),
+        rule: String::new(),
     }
 }
 

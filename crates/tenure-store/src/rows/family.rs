@@ -9,13 +9,13 @@ use tenure_protocol::{FamilyId, Sid, Timestamp};
 
 const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
      last_exchanged_at, idle_deadline, absolute_deadline, body, history, ended_at, end_reason, \
-     end_by, end_from";
+     end_by, end_from, end_rule";
 
-/// Parameters 1 to 13. Only the expected generation of a family that has not ended.
+/// Parameters 1 to 14. Only the expected generation of a family that has not ended.
 pub(super) const UPDATE: &str = "UPDATE families SET key_id = $1, generation = $2, \
      last_exchanged_at = $3, idle_deadline = $4, absolute_deadline = $5, history = $6, \
-     ended_at = $7, end_reason = $8, end_by = $9, end_from = $10 \
-     WHERE sid = $11 AND family_id = $12 AND generation = $13 AND ended_at IS NULL";
+     ended_at = $7, end_reason = $8, end_by = $9, end_from = $10, end_rule = $11 \
+     WHERE sid = $12 AND family_id = $13 AND generation = $14 AND ended_at IS NULL";
 
 /// Fixed at the family's birth.
 #[derive(Serialize, Deserialize)]
@@ -92,11 +92,11 @@ impl Tx<'_> {
     }
 }
 
-/// Parameters 1 to 17.
+/// Parameters 1 to 18.
 pub(super) fn insert() -> String {
     format!(
         "INSERT INTO families ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         $11, $12, $13, $14, $15, $16, $17)"
+         $11, $12, $13, $14, $15, $16, $17, $18)"
     )
 }
 
@@ -106,7 +106,7 @@ pub(super) fn insert_values<'v>(
     body: &'v str,
     history: &'v str,
 ) -> Vec<Value<'v>> {
-    let [at, reason, by, from] = end_values(family.end.as_ref());
+    let [at, reason, by, from, rule] = end_values(family.end.as_ref());
     vec![
         family.sid.as_bytes().into(),
         family.family_id.as_bytes().into(),
@@ -125,6 +125,7 @@ pub(super) fn insert_values<'v>(
         reason,
         by,
         from,
+        rule,
     ]
 }
 
@@ -134,7 +135,7 @@ pub(super) fn update_values<'v>(
     history: &'v str,
     expected: u32,
 ) -> Vec<Value<'v>> {
-    let [at, reason, by, from] = end_values(family.end.as_ref());
+    let [at, reason, by, from, rule] = end_values(family.end.as_ref());
     vec![
         i64::from(family.key_id).into(),
         i64::from(family.generation).into(),
@@ -146,6 +147,7 @@ pub(super) fn update_values<'v>(
         reason,
         by,
         from,
+        rule,
         family.sid.as_bytes().into(),
         family.family_id.as_bytes().into(),
         i64::from(expected).into(),

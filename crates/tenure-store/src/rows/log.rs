@@ -1,6 +1,6 @@
 //! The tenant log.
 
-use crate::value::Value;
+use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
 use tenure_protocol::Timestamp;
 
@@ -87,16 +87,17 @@ impl Tx<'_> {
                 vec![after.into(), most.into()],
             ),
         };
-        self.query(&sql, &values, |row| {
-            Ok(LogRow {
-                log_id: row.text(0)?,
-                at: row.instant(1)?,
-                kind: row.text(2)?,
-                user_id: row.text(3)?,
-                sid: row.text(4)?,
-                body: row.text(5)?,
-            })
-        })
+        self.query(&sql, &values, read)
+    }
+
+    /// What happened in a session, oldest first.
+    pub fn logs_of_session(&self, sid: &str, most: i64) -> Result<Vec<LogRow>, StoreError> {
+        self.query(
+            "SELECT log_id, at, type, user_id, sid, body FROM logs WHERE sid = $1 \
+             ORDER BY log_id LIMIT $2",
+            &[sid.into(), most.into()],
+            read,
+        )
     }
 
     /// Removes at most `most` entries whose id sorts before `before`.
@@ -107,4 +108,15 @@ impl Tx<'_> {
             &[before.into(), most.into()],
         )
     }
+}
+
+fn read(row: &Row<'_>) -> Result<LogRow, StoreError> {
+    Ok(LogRow {
+        log_id: row.text(0)?,
+        at: row.instant(1)?,
+        kind: row.text(2)?,
+        user_id: row.text(3)?,
+        sid: row.text(4)?,
+        body: row.text(5)?,
+    })
 }

@@ -97,12 +97,12 @@ impl Tx<'_> {
     pub fn end_batch(&self, now: Timestamp, most: i64) -> Result<(usize, usize), StoreError> {
         let sessions = self.execute(
             "UPDATE sessions SET ended_at = $1, end_reason = 'policy_change', end_by = 'restore', \
-             end_from = '' WHERE sid IN (SELECT sid FROM sessions WHERE ended_at IS NULL LIMIT $2)",
+             end_from = '', end_rule = 'restore' WHERE sid IN (SELECT sid FROM sessions WHERE ended_at IS NULL LIMIT $2)",
             &[now.into(), most.into()],
         )?;
         let families = self.execute(
             "UPDATE families SET ended_at = $1, end_reason = 'policy_change', end_by = 'restore', \
-             end_from = '' WHERE (sid, family_id) IN \
+             end_from = '', end_rule = 'restore' WHERE (sid, family_id) IN \
              (SELECT sid, family_id FROM families WHERE ended_at IS NULL LIMIT $2)",
             &[now.into(), most.into()],
         )?;

@@ -1,7 +1,9 @@
 //! One file for each kind of row: its queries, as methods of [`crate::Tx`].
 
 mod code;
+mod delivery;
 mod document;
+mod due;
 mod family;
 mod key;
 mod lease;
@@ -13,7 +15,9 @@ mod throttle;
 mod together;
 mod user;
 
+pub use delivery::{Delivery, DeliveryState};
 pub use document::{Document, DocumentKind};
+pub use due::UserEnd;
 pub use key::KeyRow;
 pub use log::LogRow;
 pub use session::{Participant, SessionFilter, SweepCursor};
@@ -68,7 +72,7 @@ fn fixed<const N: usize>(
     })
 }
 
-/// Reads the four `end…` columns that start at `column`.
+/// Reads the five `end…` columns that start at `column`.
 fn read_end(
     table: &'static str,
     key: impl ToString,
@@ -86,15 +90,17 @@ fn read_end(
         reason,
         by: row.optional_text(column + 2)?.unwrap_or_default(),
         from: row.optional_text(column + 3)?.unwrap_or_default(),
+        rule: row.optional_text(column + 4)?.unwrap_or_default(),
     }))
 }
 
-/// The values of the four `end…` columns.
-fn end_values(end: Option<&End>) -> [crate::value::Value<'_>; 4] {
+/// The values of the five `end…` columns.
+fn end_values(end: Option<&End>) -> [crate::value::Value<'_>; 5] {
     [
         end.map(|e| e.at).into(),
         end.map(|e| e.reason.name()).into(),
         end.map(|e| e.by.as_str()).into(),
         end.map(|e| e.from.as_str()).into(),
+        end.map(|e| e.rule.as_str()).into(),
     ]
 }

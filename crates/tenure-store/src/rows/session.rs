@@ -12,15 +12,18 @@ use tenure_protocol::{Sid, Timestamp};
 const COLUMNS: &str = "sessions.sid, sessions.user_id, sessions.secret_hash, \
      sessions.created_at, sessions.authenticated_at, sessions.last_active_at, \
      sessions.idle_deadline, sessions.absolute_deadline, sessions.body, sessions.ended_at, \
-     sessions.end_reason, sessions.end_by, sessions.end_from";
+     sessions.end_reason, sessions.end_by, sessions.end_from, sessions.end_rule";
 
 /// How many they are: a joined table's columns follow.
-const WIDTH: usize = 13;
+const WIDTH: usize = 14;
 
-/// What an event may change, parameters 1 to 11. A session that has ended stays as it is.
+/// What an event may change, parameters 1 to 12. A session that has ended stays as it is. `due_at`
+/// moves only if the deadline came nearer: an activity changes no index.
 pub(super) const UPDATE: &str = "UPDATE sessions SET secret_hash = $1, authenticated_at = $2, \
      last_active_at = $3, idle_deadline = $4, absolute_deadline = $5, body = $6, ended_at = $7, \
-     end_reason = $8, end_by = $9, end_from = $10 WHERE sid = $11 AND ended_at IS NULL";
+     end_reason = $8, end_by = $9, end_from = $10, end_rule = $11, \
+     due_at = CASE WHEN due_at > $4 THEN $4 ELSE due_at END \
+     WHERE sid = $12 AND ended_at IS NULL";
 
 /// A relying party takes part, parameters 1 to 3.
 pub(super) const SEE: &str = "INSERT INTO participants (sid, client_id, first_seen_at, last_seen_at) \
@@ -86,11 +89,12 @@ impl Tx<'_> {
 
     pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
         let body = body(session)?;
-        let [at, reason, by, from] = end_values(session.end.as_ref());
+        let [at, reason, by, from, rule] = end_values(session.end.as_ref());
         self.execute(
             "INSERT INTO sessions (sid, user_id, secret_hash, created_at, authenticated_at, \
              last_active_at, idle_deadline, absolute_deadline, body, ended_at, end_reason, end_by, \
-             end_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             end_from, end_rule, due_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $7)",
             &[
                 session.sid.as_bytes().into(),
                 (&session.user_id).into(),
@@ -105,6 +109,7 @@ impl Tx<'_> {
                 reason,
                 by,
                 from,
+                rule,
             ],
         )?;
         Ok(())
@@ -243,9 +248,15 @@ impl Tx<'_> {
     }
 
     fn remove_session(&self, sid: &[u8]) -> Result<(), StoreError> {
-        let tables = ["families", "participants", "codes", "sessions"];
+        let tables = [
+            "families",
+            "participants",
+            "codes",
+            "deliveries",
+            "sessions",
+        ];
         if self.is_postgres() {
-            // One round trip for the four.
+            // One round trip for all of them.
             let parts =
                 tables.map(|table| format!("gone_{table} AS (DELETE FROM {table} WHERE sid = $1)"));
             let sql = format!("WITH {} SELECT 1", parts.join(", "));
@@ -281,7 +292,7 @@ impl Default for SweepCursor {
 
 /// The parameters of [`UPDATE`].
 pub(super) fn update_values<'v>(session: &'v Session, body: &'v str) -> Vec<Value<'v>> {
-    let [at, reason, by, from] = end_values(session.end.as_ref());
+    let [at, reason, by, from, rule] = end_values(session.end.as_ref());
     vec![
         (&session.secret_hash).into(),
         session.authenticated_at.into(),
@@ -293,6 +304,7 @@ pub(super) fn update_values<'v>(session: &'v Session, body: &'v str) -> Vec<Valu
         reason,
         by,
         from,
+        rule,
         session.sid.as_bytes().into(),
     ]
 }

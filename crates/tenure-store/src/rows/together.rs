@@ -2,13 +2,13 @@
 //! which costs it nothing; PostgreSQL gets them as one, since each would be a round trip.
 
 use super::session::must_be_one;
-use super::{code, family, log, session, to_json};
+use super::{code, delivery, family, log, session, to_json};
 use crate::value::Value;
 use crate::{LogRow, Notice, StoreError, Tx};
 use tenure_protocol::Timestamp;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
-use tenure_protocol::session::Session;
+use tenure_protocol::session::{EndReason, Session};
 
 /// Statements that become one: `WITH s0 AS (… RETURNING 1), … SELECT (SELECT count(*) FROM s0), …`.
 #[derive(Default)]
@@ -142,7 +142,8 @@ impl Tx<'_> {
         ))
     }
 
-    /// A session ends, with the families that end with it and the entry that says so.
+    /// A session ends, with the families that end with it, the entry that says so, and a row in the
+    /// outbox for each relying party that took part.
     pub fn end_session(
         &self,
         ended: &Session,
@@ -150,11 +151,17 @@ impl Tx<'_> {
         entry: &LogRow,
     ) -> Result<(), StoreError> {
         self.notify(Notice::Session(ended.sid))?;
+        let reason = ended
+            .end
+            .as_ref()
+            .map_or(EndReason::AdminRevoked, |end| end.reason);
+        let deliveries = delivery::insert_values(&ended.user_id, reason, entry.at, &ended.sid);
         if !self.is_postgres() {
             self.update_session(ended)?;
             for family in families {
                 self.update_family(family, family.generation)?;
             }
+            self.execute(delivery::INSERT, &deliveries)?;
             return self.insert_log(entry);
         }
         let body = session::body(ended)?;
@@ -165,6 +172,7 @@ impl Tx<'_> {
         let mut all = Together::default();
         all.add(session::UPDATE, session::update_values(ended, &body));
         all.add(log::INSERT, log::insert_values(entry));
+        all.add(delivery::INSERT, deliveries);
         // A person with very many families gets the rest one by one.
         let (first, rest) = families.split_at(families.len().min(AT_ONCE));
         for (family, history) in first.iter().zip(&histories) {

@@ -44,6 +44,7 @@ fn by_restore() -> End {
         reason: EndReason::PolicyChange,
         by: "restore".to_owned(),
         from: String::new(),
+        rule: "restore".to_owned(),
     }
 }
 

@@ -137,6 +137,7 @@ pub fn end(reason: EndReason) -> End {
         reason,
         by: "cli".to_owned(),
         from: "192.0.2.1".to_owned(),
+        rule: "command line".to_owned(),
     }
 }
 

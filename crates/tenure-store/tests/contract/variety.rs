@@ -103,6 +103,7 @@ impl Dice {
             reason: dice.pick(&EndReason::ALL),
             by: dice.text(),
             from: dice.text(),
+            rule: dice.text(),
         })
     }
 

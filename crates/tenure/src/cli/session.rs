@@ -184,8 +184,9 @@ fn end(opened: &Opened, sid: &str) -> anyhow::Result<()> {
             reason: EndReason::AdminRevoked,
             by: "cli".to_owned(),
             from: String::new(),
+            rule: "command line".to_owned(),
         };
-        end_session(tx, &session, end, judge, "command line")?;
+        end_session(tx, &session, end, judge)?;
         Ok(Some(true))
     })?;
     match ended {

@@ -348,8 +348,9 @@ fn start_in(
                 reason: EndReason::Superseded,
                 by,
                 from,
+                rule: "another user signed in".to_owned(),
             };
-            end_session(tx, &old, end, judge, "another user signed in")?;
+            end_session(tx, &old, end, judge)?;
         }
     }
     let session = Session::start(fresh_sid, login, context.now);

@@ -291,8 +291,9 @@ fn end_in(
             reason: EndReason::UserLogout,
             by: request.client_id.clone().unwrap_or_default(),
             from: request.caller.address.clone(),
+            rule: "logout".to_owned(),
         };
-        end_session(tx, session, end, judge, "logout")?;
+        end_session(tx, session, end, judge)?;
     }
     Ok(decision)
 }

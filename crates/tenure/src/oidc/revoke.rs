@@ -129,6 +129,7 @@ fn end_family(tx: &Tx<'_>, request: &Revocation, token: &RefreshToken) -> Result
         reason: EndReason::UserLogout,
         by: client_id.clone(),
         from: request.caller.address.clone(),
+        rule: "revocation".to_owned(),
     };
     if family.kind == FamilyKind::Online && session.end.is_none() {
         end_its_session(tx, request, &session, end)?;
@@ -168,6 +169,6 @@ fn end_its_session(
     match session.verdict(Some(&today), user, request.now) {
         // It was over before, and nobody had noticed.
         Some(verdict) => sessions::expire(tx, session, verdict, judge),
-        None => sessions::end_session(tx, session, end, judge, "revocation"),
+        None => sessions::end_session(tx, session, end, judge),
     }
 }

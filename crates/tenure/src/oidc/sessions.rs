@@ -87,8 +87,9 @@ pub fn expire(
         reason: verdict.reason,
         by,
         from: String::new(),
+        rule: verdict.rule.name().to_owned(),
     };
-    end_session(tx, session, end, judge, verdict.rule.name())
+    end_session(tx, session, end, judge)
 }
 
 /// Ends a session and the families that end with it, and writes the log, all in the caller's transaction.
@@ -97,7 +98,6 @@ pub fn end_session(
     session: &Session,
     end: End,
     judge: Judge<'_>,
-    rule: &str,
 ) -> Result<(), StoreError> {
     let families: Vec<Family> = tx
         .families_of_session(&session.sid)?
@@ -125,7 +125,7 @@ pub fn end_session(
     }
     let entry = entry
         .detail("reason", end.reason.name())
-        .detail("rule", rule)
+        .detail("rule", end.rule.as_str())
         .detail("families_ended", families.len())
         .row(judge.now, &judge.entropy.token(9));
     let reason = end.reason.name();

@@ -143,6 +143,7 @@ fn revoke_first_use(tx: &Tx<'_>, request: &TokenRequest, code: &Code) -> Result<
             reason: EndReason::ReuseDetected,
             by: code.client_id.clone(),
             from: request.caller.address.clone(),
+            rule: "code_replayed".to_owned(),
         };
         tx.update_family(
             &Family {

@@ -218,6 +218,7 @@ fn end_family(
         reason,
         by: String::new(),
         from,
+        rule: "refresh".to_owned(),
     };
     let ended = Family {
         end: Some(end),
