@@ -9,6 +9,8 @@ use crate::notice::Notices;
 use crate::store::Options;
 use crate::{StoreError, migrate};
 use rusqlite::{Connection, OpenFlags};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,8 +36,10 @@ struct Senders {
 }
 
 pub(crate) fn open(options: &Options, path: &Path, notices: Notices) -> Result<Engine, StoreError> {
-    let mut connection = connect(path, options.durable)?;
-    migrate::run(&mut connection)?;
+    create_private(path)?;
+    let mut connection =
+        connect(path, options.durable).map_err(|error| naming_the_file(path, error))?;
+    migrate::run(&mut connection).map_err(|error| naming_the_file(path, error))?;
     let (write, write_jobs) = sync_channel(options.queue);
     let (read, read_jobs) = sync_channel(options.queue);
     let (checkpoint, closing) = sync_channel(0);
@@ -119,6 +123,13 @@ fn send(sender: &SyncSender<Box<dyn Job>>, job: Box<dyn Job>) -> Result<(), Stor
 fn connect(path: &Path, durable: bool) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(|error| cannot_open(path, &error))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    if connection.is_readonly("main")? {
+        // SQLite falls back to reading where it may not write, and fails at the first write only.
+        return Err(StoreError::Refused(format!(
+            "cannot open the database {}: it may not be written to",
+            path.display()
+        )));
+    }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", if durable { "full" } else { "off" })?;
     // A thread of its own writes the log back (see checkpoint.rs).
@@ -146,6 +157,39 @@ fn cannot_open(path: &Path, error: &rusqlite::Error) -> StoreError {
     ))
 }
 
+/// SQLite's own words ("file is not a database") do not say which file.
+fn naming_the_file(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Engine(problem) => StoreError::Refused(format!(
+            "cannot open the database {}: {problem}",
+            path.display()
+        )),
+        other => other,
+    }
+}
+
+/// A new file belongs to its owner alone: password hashes and the secrets of refresh tokens are in
+/// it. SQLite gives its `-wal` and `-shm` files the same mode. An existing file is not touched, not
+/// even opened: closing it would drop the locks that other connections of this process hold on it.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|error| {
+            StoreError::Refused(format!(
+                "cannot create the database {}: {error}",
+                path.display()
+            ))
+        })
+}
+
 /// A consistent copy while the database is in use.
 pub(crate) fn backup(
     from: &Path,
@@ -163,6 +207,7 @@ pub(crate) fn backup(
     // and on a busy server never end.
     source.execute_batch("BEGIN")?;
     source.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
+    create_private(target)?;
     let mut copy = Connection::open(target).map_err(|error| cannot_open(target, &error))?;
     let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
     loop {

@@ -79,6 +79,20 @@ fn closing_leaves_one_file() {
     assert_eq!(meta(&store, "a").as_deref(), Some("1"));
 }
 
+/// Password hashes and the secrets of refresh tokens are in these files.
+#[test]
+fn the_files_and_their_copies_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fresh = Fresh::sqlite();
+    let store = fresh.open();
+    write(&store, |tx| tx.set_meta("a", "1"));
+    store.backup(&fresh.beside("backup.db"), |_, _| {}).unwrap();
+    for name in ["tenure.db", "tenure.db-wal", "tenure.db-shm", "backup.db"] {
+        let mode = std::fs::metadata(fresh.beside(name)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
+    }
+}
+
 #[test]
 fn what_is_no_database_is_an_error() {
     let fresh = Fresh::sqlite();
@@ -87,7 +101,13 @@ fn what_is_no_database_is_an_error() {
         "not a database, but long enough to be one ".repeat(100),
     )
     .unwrap();
-    assert!(fresh.try_open().is_err());
+    match fresh.try_open() {
+        Err(StoreError::Refused(words)) => assert!(
+            words.contains("tenure.db: ") && words.contains("not a database"),
+            "{words}"
+        ),
+        other => panic!("{other:?}"),
+    }
     let nowhere = Options::new(fresh.beside("missing").join("tenure.db"));
     match Store::open(&nowhere) {
         Err(StoreError::Refused(words)) => assert!(words.contains("missing"), "{words}"),
