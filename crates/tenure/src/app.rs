@@ -215,7 +215,8 @@ fn open_ring(
     KeyRing::open(&store.read_blocking(|tx| tx.keys())?, master).context("opening the signing keys")
 }
 
-fn clock_offset(tx: &Tx<'_>) -> Result<i64, tenure_store::StoreError> {
+/// How far the installation has travelled in time, in milliseconds.
+pub fn clock_offset(tx: &Tx<'_>) -> Result<i64, tenure_store::StoreError> {
     Ok(tx
         .meta("clock_offset_ms")?
         .and_then(|text| text.parse().ok())

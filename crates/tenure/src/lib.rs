@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod database;
+pub mod database_file;
 pub mod demo;
 pub mod entropy;
 pub mod forwarded;

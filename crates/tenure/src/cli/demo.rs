@@ -3,6 +3,7 @@
 use super::{say, serve};
 use crate::app::{App, Parts};
 use crate::config::{BaseUrl, ConfigFile, DatabaseUrl, Plan, ServerConfig};
+use crate::database_file::Serving;
 use crate::entropy::Entropy;
 use crate::passwords::Hasher;
 use crate::tenantfile::plan::{Planner, Present};
@@ -68,6 +69,7 @@ fn run_in(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
         manual_clock: true,
     }
     .check()?;
+    let _serving = Serving::begin(&config.database)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -1,6 +1,8 @@
 //! Opening an installation from the command line: its database, its master key, its clock.
 
-use crate::app::Macs;
+use super::wrong;
+use crate::app::{Macs, clock_offset};
+use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::crypto::master::Master;
 use crate::database::{Pool, open_master, open_store};
@@ -40,11 +42,10 @@ impl Installation {
         DatabaseUrl::parse(&self.database)
     }
 
-    /// Opens it; with `create`, makes one that is not there yet.
-    pub fn open(&self, create: bool) -> anyhow::Result<Opened> {
+    /// The database, which must be there.
+    pub fn existing(&self) -> anyhow::Result<DatabaseUrl> {
         let url = self.url()?;
         if let DatabaseUrl::Sqlite(path) = &url
-            && !create
             && !path.exists()
         {
             bail!(
@@ -52,6 +53,13 @@ impl Installation {
                 path.display()
             );
         }
+        Ok(url)
+    }
+
+    /// Opens it; with `create`, makes one that is not there yet.
+    pub fn open(&self, create: bool) -> anyhow::Result<Opened> {
+        let url = if create { self.url() } else { self.existing() };
+        let url = wrong(url)?;
         let pool = Pool {
             connections: 2,
             ..Pool::default()
@@ -68,10 +76,12 @@ impl Installation {
 }
 
 impl Opened {
-    /// The installation's time: the machine's clock and the offset of a database that has travelled.
+    /// The installation's clock: the machine's, and the offset of a database that has travelled.
+    pub fn clock(&self) -> anyhow::Result<Clock> {
+        Ok(Clock::system(self.store.read_blocking(clock_offset)?))
+    }
+
     pub fn now(&self) -> anyhow::Result<Timestamp> {
-        let offset = self.store.read_blocking(|tx| tx.meta("clock_offset_ms"))?;
-        let offset = offset.and_then(|text| text.parse().ok()).unwrap_or(0);
-        Ok(crate::clock::Clock::system(offset).now())
+        Ok(self.clock()?.now())
     }
 }

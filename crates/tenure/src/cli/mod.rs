@@ -8,6 +8,7 @@ mod demo;
 mod installation;
 mod keys;
 mod migrate_data;
+mod restore;
 mod serve;
 mod session;
 mod user;
@@ -46,11 +47,11 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Command),
     /// Copy the database while the server runs.
-    Backup(backup::BackupArgs),
+    Backup(backup::Args),
     /// Move an installation to another database, with everything that lives in it.
     MigrateData(migrate_data::Args),
     /// Put a backup in the place of a database.
-    Restore(backup::RestoreArgs),
+    Restore(restore::Args),
 }
 
 /// Runs the command line. Exit code 2 for wrong input, 1 for everything else that fails.
@@ -65,17 +66,37 @@ pub fn main() -> ExitCode {
         Command::Client(command) => client::run(command),
         Command::Session(command) => session::run(command),
         Command::Keys(command) => keys::run(command),
-        Command::Backup(args) => backup::run_backup(args),
+        Command::Backup(args) => backup::run(args),
         Command::MigrateData(args) => migrate_data::run(args),
-        Command::Restore(args) => backup::run_restore(args),
+        Command::Restore(args) => restore::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::from(2)
+            match error.downcast_ref::<WrongInput>() {
+                Some(_) => ExitCode::from(2),
+                None => ExitCode::FAILURE,
+            }
         }
     }
+}
+
+/// What whoever called can mend by writing something else: in a flag, in a file, in a name.
+#[derive(Debug)]
+struct WrongInput(String);
+
+impl std::fmt::Display for WrongInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongInput {}
+
+/// Marks an error as [`WrongInput`], whatever it is.
+fn wrong<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
+    result.map_err(|error| WrongInput(format!("{error:#}")).into())
 }
 
 #[expect(clippy::print_stderr, reason = "the command line's own voice")]

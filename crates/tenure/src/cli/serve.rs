@@ -1,11 +1,12 @@
 //! `tenure serve`.
 
-use super::say;
+use super::{say, wrong};
 use crate::app::{App, Parts};
 use crate::config::{
     BaseUrl, ConfigFile, DatabaseUrl, LogFormat, Plan, ServerConfig, Tls, parse_networks,
 };
 use crate::database::Pool;
+use crate::database_file::{Serving, readable_by_others};
 use crate::{listen, operations, router, work};
 use anyhow::Context;
 use axum::Router;
@@ -62,14 +63,17 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let file = args
-        .config
-        .as_deref()
-        .map(ConfigFile::read)
-        .transpose()?
-        .unwrap_or_default();
+    let file = args.config.as_deref().map(ConfigFile::read).transpose();
+    let file = wrong(file)?.unwrap_or_default();
     start_logging(&file);
-    let config = merge(args, file)?;
+    let config = wrong(merge(args, file))?;
+    let _serving = Serving::begin(&config.database)?;
+    for file in readable_by_others(&config.database) {
+        tracing::warn!(
+            "others on this machine can read {}, and password hashes are in it: run chmod 600 on it",
+            file.display()
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

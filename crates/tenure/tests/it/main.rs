@@ -13,6 +13,7 @@ mod again;
 mod authorize;
 mod ends;
 mod lessons;
+mod command_line;
 mod limits;
 mod login;
 mod logout;
