@@ -1,12 +1,13 @@
 //! Auth0's bulk-import JSON: an array of users, read one at a time, so that a million of them need
 //! no more memory than a few hundred.
 
+use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::password_cost::Cost;
 use crate::passwords;
 use crate::tenantfile::plan::user_id;
+use crate::tenantfile::typed::Fault;
+use crate::tenantfile::user::{self, Said, Stored};
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize as _;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -17,6 +18,14 @@ use tenure_store::{Store, StoreError, Tx, UserRow};
 
 /// Users written in one transaction.
 const BATCH: usize = 500;
+
+/// A user as the file has it.
+struct Entry {
+    number: usize,
+    user_id: Option<String>,
+    said: Said,
+    hash: Option<String>,
+}
 
 /// What an import did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,31 +45,31 @@ pub fn run(
     store: &Store,
     input: impl Read,
     upsert: bool,
-    now: Timestamp,
+    clock: &Clock,
     mut refuse: impl FnMut(usize, &str),
     mut progress: impl FnMut(&Imported),
 ) -> anyhow::Result<Imported> {
-    let mut batch: Vec<(usize, UserRow)> = Vec::with_capacity(BATCH);
+    let mut batch: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut total = Imported::default();
     let mut number = 0;
-    let flush = |batch: &mut Vec<(usize, UserRow)>,
-                 total: &mut Imported,
-                 refuse: &mut dyn FnMut(usize, &str)| {
-        let rows = std::mem::take(batch);
-        let written = store.write_blocking(move |tx| write_batch(tx, rows, upsert))?;
-        total.created += written.0.created;
-        total.updated += written.0.updated;
-        total.skipped += written.0.skipped;
-        for number in written.1 {
-            total.refused += 1;
-            refuse(number, "another user has this email or username");
-        }
-        Ok::<(), StoreError>(())
-    };
-    each_user(input, |entry| {
+    let flush =
+        |batch: &mut Vec<Entry>, total: &mut Imported, refuse: &mut dyn FnMut(usize, &str)| {
+            let (entries, now) = (std::mem::take(batch), clock.now());
+            let (done, refused) =
+                store.write_blocking(move |tx| write_batch(tx, entries, upsert, now))?;
+            total.created += done.created;
+            total.updated += done.updated;
+            total.skipped += done.skipped;
+            for (number, why) in refused {
+                total.refused += 1;
+                refuse(number, &why);
+            }
+            Ok::<(), StoreError>(())
+        };
+    each_user(input, |members| {
         number += 1;
-        match read_user(entry, now) {
-            Ok(row) => batch.push((number, row)),
+        match read_user(number, members) {
+            Ok(entry) => batch.push(entry),
             Err(problem) => {
                 total.refused += 1;
                 refuse(number, &format!("{problem:#}"));
@@ -77,116 +86,152 @@ pub fn run(
     Ok(total)
 }
 
+/// What was done, and the numbers of those that cannot be used, with the reason.
 fn write_batch(
     tx: &Tx<'_>,
-    rows: Vec<(usize, UserRow)>,
+    entries: Vec<Entry>,
     upsert: bool,
-) -> Result<(Imported, Vec<usize>), StoreError> {
+    now: Timestamp,
+) -> Result<(Imported, Vec<(usize, String)>), StoreError> {
     let mut done = Imported::default();
     let mut refused = Vec::new();
-    for (number, row) in rows {
-        if let Some(hash) = &row.password_hash {
-            Cost::record(tx, hash)?;
+    for entry in entries {
+        let present = find(tx, &entry)?;
+        if present.is_some() && !upsert {
+            done.skipped += 1;
+            continue;
         }
-        let present = match tx.user(&row.user.user_id)? {
-            Some(present) => Some(present),
-            None => match &row.user.identifiers().email {
-                Some(email) => tx.user_by_identifier("email", email)?,
-                None => None,
-            },
-        };
-        match present {
-            Some(_) if !upsert => done.skipped += 1,
-            Some(present) => {
-                // An import never changes a password that is there, nor brings back what was ended.
-                let user = User {
-                    user_id: present.user.user_id.clone(),
-                    valid_after: present.user.valid_after,
-                    created_at: present.user.created_at,
-                    ..row.user
-                };
-                let password_hash = present.password_hash.or(row.password_hash);
-                match tx.put_user(&UserRow {
-                    user,
-                    password_hash,
-                })? {
-                    true => done.updated += 1,
-                    false => refused.push(number),
-                }
+        let user = match entry.said.over(present.as_ref().map(|row| &row.user)) {
+            Ok(user) if user.email.is_none() && user.username.is_none() => {
+                let why = "a user needs an email or a username".to_owned();
+                refused.push((entry.number, why));
+                continue;
             }
-            None => match tx.put_user(&row)? {
-                true => done.created += 1,
-                false => refused.push(number),
-            },
+            Ok(user) => user,
+            Err(faults) => {
+                refused.push((entry.number, in_one_line(&faults)));
+                continue;
+            }
+        };
+        let id = entry.user_id;
+        let user = User {
+            user_id: id.unwrap_or_else(|| user_id(&Entropy::system().token(18))),
+            ..user
+        };
+        match user::store(tx, present.as_ref(), user, entry.hash, now)? {
+            Stored::Taken => {
+                let why = "another user has this email or username".to_owned();
+                refused.push((entry.number, why));
+            }
+            Stored::Done if present.is_some() => done.updated += 1,
+            Stored::Done => done.created += 1,
         }
     }
     Ok((done, refused))
 }
 
+/// The user whom an entry means: by id, else by e-mail address, else by user name.
+fn find(tx: &Tx<'_>, entry: &Entry) -> Result<Option<UserRow>, StoreError> {
+    if let Some(id) = &entry.user_id
+        && let Some(row) = tx.user(id)?
+    {
+        return Ok(Some(row));
+    }
+    for kind in ["email", "username"] {
+        if let Some(text) = entry.said.text(kind)
+            && let Some(row) = tx.user_by_identifier(kind, &text.trim().to_lowercase())?
+        {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+fn in_one_line(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    lines.join("; ")
+}
+
+/// Whether the file is at fault: it is not the JSON that was expected.
+pub fn is_malformed(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<serde_json::Error>()
+        .is_some_and(|error| !error.is_io())
+}
+
 /// Calls `each` with every element of a JSON array, one at a time.
 fn each_user(
     input: impl Read,
-    each: impl FnMut(Map<String, Value>) -> anyhow::Result<()>,
+    mut each: impl FnMut(Map<String, Value>) -> Result<(), StoreError>,
 ) -> anyhow::Result<()> {
     struct Each<F>(F);
-    impl<'de, F: FnMut(Map<String, Value>) -> anyhow::Result<()>> Visitor<'de> for Each<F> {
+    impl<'de, F: FnMut(Map<String, Value>) -> bool> Visitor<'de> for Each<F> {
         type Value = ();
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an array of users")
         }
         fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
             while let Some(entry) = seq.next_element()? {
-                (self.0)(entry).map_err(|error| serde::de::Error::custom(format!("{error:#}")))?;
+                if !(self.0)(entry) {
+                    return Err(serde::de::Error::custom("stopped"));
+                }
             }
             Ok(())
         }
     }
     let mut json = serde_json::Deserializer::from_reader(std::io::BufReader::new(input));
-    serde::Deserializer::deserialize_seq(&mut json, Each(each)).context("reading the users")?;
+    // A failure of the database keeps its own type, apart from what is wrong with the file.
+    let mut failure = None;
+    let take = |entry| match each(entry) {
+        Ok(()) => true,
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    };
+    let read = serde::Deserializer::deserialize_seq(&mut json, Each(take));
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
+    read.context("reading the users")?;
     json.end().context("after the array of users")?;
     Ok(())
 }
 
-fn read_user(mut entry: Map<String, Value>, now: Timestamp) -> anyhow::Result<UserRow> {
-    let hash = take_hash(&mut entry)?;
+fn read_user(number: usize, mut members: Map<String, Value>) -> anyhow::Result<Entry> {
+    let hash = take_hash(&mut members)?;
     if let Some(hash) = &hash {
         passwords::acceptable(hash)?;
     }
-    for name in [
-        "password",
-        "mfa_factors",
-        "created_at",
-        "updated_at",
-        "valid_after",
-    ] {
-        entry.remove(name);
+    for name in ["password", "mfa_factors"] {
+        members.remove(name);
     }
-    let id = entry.get("user_id").and_then(Value::as_str).map(user_id);
-    let id = id.unwrap_or_else(|| user_id(&Entropy::system().token(18)));
-    entry.insert("user_id".to_owned(), id.into());
-    entry.retain(|_, value| !value.is_null());
-    let user = User::deserialize(Value::Object(entry)).map_err(|error| anyhow!("{error}"))?;
-    if user.email.is_none() && user.username.is_none() {
-        bail!("a user needs an email or a username");
-    }
-    let user = User {
-        created_at: now,
-        updated_at: now,
-        ..user
+    let user_id = match members.get("user_id") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(user_id(id)),
+        Some(other) => bail!("user_id: {other} must be text: put it in quotes"),
     };
-    Ok(UserRow {
-        user,
-        password_hash: hash,
+    let said = Said::new(members);
+    // Judged before the transaction, against nobody.
+    said.over(None)
+        .map_err(|faults| anyhow!(in_one_line(&faults)))?;
+    Ok(Entry {
+        number,
+        user_id,
+        said,
+        hash,
     })
 }
 
 /// `password_hash` (bcrypt), or `custom_password_hash` with an algorithm and a PHC string.
 fn take_hash(entry: &mut Map<String, Value>) -> anyhow::Result<Option<String>> {
-    if let Some(Value::String(hash)) = entry
+    match entry
         .remove("password_hash")
         .or_else(|| entry.remove("passwordHash"))
     {
-        return Ok(Some(hash));
+        Some(Value::String(hash)) => return Ok(Some(hash)),
+        None | Some(Value::Null) => {}
+        Some(_) => bail!("password_hash must be text: put it in quotes"),
     }
     let Some(custom) = entry
         .remove("custom_password_hash")

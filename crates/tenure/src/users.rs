@@ -1,10 +1,16 @@
 //! Changing users: what must happen together happens in one transaction (lesson leodip/goiabada#106).
 //! A credential change, a block or a deletion is one write, `valid_after`, which is checked at every use.
 
+use crate::entropy::Entropy;
+use crate::oidc::sessions::{Judge, end_session};
+use crate::settings::Settings;
 use crate::tenant_log::{Entry, kind};
 use tenure_protocol::Timestamp;
+use tenure_protocol::limits::Caps;
 use tenure_protocol::model::User;
-use tenure_store::{StoreError, Tx, UserRow};
+use tenure_protocol::refresh::Family;
+use tenure_protocol::session::{End, EndReason, Rule};
+use tenure_store::{SessionFilter, StoreError, Tx, UserRow};
 
 /// The user whom a text names: a user id, an e-mail address or a user name.
 pub fn find(tx: &Tx<'_>, name: &str) -> Result<Option<UserRow>, StoreError> {
@@ -65,12 +71,54 @@ pub fn set_password(
     entry.write(tx, now, tail)
 }
 
+/// Sessions that a deletion ends by name. A person has a handful; the rest of very many is over all
+/// the same, since every use asks whether the user is there.
+const ENDED_AT_ONCE: i64 = 500;
+
+/// Deletes a user and ends what the user was signed in to. Whoever gets the same id later starts with
+/// a `valid_after` of their own and finds nothing of it alive.
 pub fn delete(tx: &Tx<'_>, user_id: &str, now: Timestamp, tail: &str) -> Result<bool, StoreError> {
-    let deleted = tx.delete_user(user_id)?;
-    if deleted {
-        Entry::new(kind::USER_DELETED)
-            .user(user_id)
-            .write(tx, now, tail)?;
+    if !tx.delete_user(user_id)? {
+        return Ok(false);
     }
-    Ok(deleted)
+    let filter = SessionFilter {
+        user_id: Some(user_id.to_owned()),
+        limit: ENDED_AT_ONCE,
+        ..SessionFilter::default()
+    };
+    let end = End {
+        at: now,
+        reason: EndReason::AccountDisabled,
+        by: String::new(),
+        from: String::new(),
+    };
+    let (settings, caps, entropy) = (Settings::load(tx)?, Caps::default(), Entropy::system());
+    let judge = Judge {
+        settings: &settings,
+        caps: &caps,
+        entropy: &entropy,
+        metrics: None,
+        now,
+    };
+    for session in tx.sessions(&filter)? {
+        // Read again: whoever changes a session or its families holds it.
+        let Some(session) = tx.session(&session.sid)? else {
+            continue;
+        };
+        if session.end.is_none() {
+            end_session(tx, &session, end.clone(), judge, Rule::User.name())?;
+        }
+        // Offline families outlive their session, but not their user.
+        for family in tx.families_of_session(&session.sid)? {
+            if family.end.is_none() {
+                let generation = family.generation;
+                let end = Some(end.clone());
+                tx.update_family(&Family { end, ..family }, generation)?;
+            }
+        }
+    }
+    Entry::new(kind::USER_DELETED)
+        .user(user_id)
+        .write(tx, now, tail)?;
+    Ok(true)
 }

@@ -109,3 +109,15 @@ fn complain(error: &anyhow::Error) {
 pub(crate) fn say(text: impl std::fmt::Display) {
     println!("{text}");
 }
+
+/// A file that was named on the command line: one that is not there is wrong input.
+fn open_named(file: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    use anyhow::Context as _;
+    let words = || format!("cannot read {}", file.display());
+    match std::fs::File::open(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            wrong(Err(error).with_context(words))
+        }
+        opened => opened.with_context(words),
+    }
+}

@@ -1,7 +1,7 @@
 //! `tenure restore`.
 
 use super::installation::Installation;
-use super::{say, wrong};
+use super::{open_named, say, wrong};
 use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::database_file::{Serving, beside, family};
@@ -99,13 +99,7 @@ impl Drop for Draft {
 
 impl Draft {
     fn copy(file: &Path, target: &Path) -> anyhow::Result<Self> {
-        let cannot_read = || format!("cannot read {}", file.display());
-        let mut from = match File::open(file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return wrong(Err(error).with_context(cannot_read));
-            }
-            opened => opened.with_context(cannot_read)?,
-        };
+        let mut from = open_named(file)?;
         let path = beside(target, ".part");
         let mut to = OpenOptions::new()
             .write(true)

@@ -1,18 +1,18 @@
 //! `tenure user`.
 
 use super::installation::{Installation, Opened};
-use super::say;
+use super::{open_named, say, wrong};
 use crate::entropy::Entropy;
 use crate::passwords::Hasher;
 use crate::tenantfile::plan::user_id;
+use crate::tenantfile::user::{self, Stored};
 use crate::{import, users};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use tenure_protocol::model::User;
-use tenure_store::UserRow;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -114,16 +114,13 @@ fn add(opened: &Opened, user: User, no_password: bool) -> anyhow::Result<()> {
     let id = user_id(&Entropy::system().token(18));
     let user = User {
         user_id: id.clone(),
-        created_at: now,
-        updated_at: now,
         ..user
     };
-    let row = UserRow {
-        user,
-        password_hash,
-    };
-    if !opened.store.write_blocking(move |tx| tx.put_user(&row))? {
-        bail!("another user has this email or username");
+    let stored = opened
+        .store
+        .write_blocking(move |tx| user::store(tx, None, user, password_hash, now))?;
+    if stored == Stored::Taken {
+        return wrong(Err(anyhow!("another user has this email or username")));
     }
     say(id);
     Ok(())
@@ -173,29 +170,38 @@ fn list(opened: &Opened, after: String, limit: i64, as_json: bool) -> anyhow::Re
 }
 
 fn import_file(opened: &Opened, file: &std::path::Path, upsert: bool) -> anyhow::Result<()> {
-    let input =
-        std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let input = open_named(file)?;
     let bar = ProgressBar::new(input.metadata()?.len());
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {bytes}/{total_bytes} {msg}",
     )?);
-    let now = opened.now()?;
+    let clock = opened.clock()?;
     let shown = bar.clone();
     let total = import::run(
         &opened.store,
         bar.wrap_read(input),
         upsert,
-        now,
+        &clock,
         |number, why| shown.suspend(|| say(format_args!("! user {number}: {why}"))),
         |so_far| shown.set_message(format!("{} users", so_far.created + so_far.updated)),
     )
-    .with_context(|| format!("importing {}", file.display()))?;
+    .with_context(|| format!("importing {}", file.display()));
     bar.finish_and_clear();
+    let total = match total {
+        Err(error) if import::is_malformed(&error) => return wrong(Err(error)),
+        total => total?,
+    };
     say(format_args!(
         "{} created, {} updated, {} were there already, {} refused",
         total.created, total.updated, total.skipped, total.refused
     ));
     opened.store.close();
+    if total.refused > 0 && total.created + total.updated + total.skipped == 0 {
+        return wrong(Err(anyhow!(
+            "{}: no user of it could be used",
+            file.display()
+        )));
+    }
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use super::Findings;
 use super::plan::user_id;
 use super::read::Object;
+use super::user::{self, Said, Stored};
 use crate::entropy::Entropy;
-use crate::password_cost::Cost;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_protocol::Timestamp;
@@ -28,10 +28,10 @@ enum Payload {
         kind: DocumentKind,
         body: Value,
         secret_mac: Option<Vec<u8>>,
+        /// What the plan compared with.
+        before: Option<Document>,
     },
-    User {
-        row: Box<UserRow>,
-    },
+    User(Said),
 }
 
 #[derive(Clone)]
@@ -80,15 +80,17 @@ impl Change {
             kind,
             body,
             secret_mac,
+            before: stored.cloned(),
         };
         Self::new(kind.name(), id, name, what, payload)
     }
 
-    pub(super) fn deletion(kind: DocumentKind, id: String) -> Self {
+    pub(super) fn deletion(kind: DocumentKind, id: String, stored: &Document) -> Self {
         let payload = Payload::Document {
             kind,
             body: Value::Null,
             secret_mac: None,
+            before: Some(stored.clone()),
         };
         Self::new(kind.name(), id, String::new(), Kind::Delete, payload)
     }
@@ -105,34 +107,15 @@ impl Change {
             (None, Some(id)) => user_id(id),
             (None, None) => user_id(&entropy.token(18)),
         };
-        let old = present.map(|row| serde_json::to_value(&row.user).unwrap_or_default());
-        let mut merged = match &old {
-            Some(Value::Object(map)) => map.clone(),
-            _ => Map::new(),
-        };
-        merged.extend(body);
-        merged.insert("user_id".to_owned(), id.clone().into());
-        merged.retain(|_, value| !value.is_null());
-        // The API writes instants as RFC 3339 text; the record keeps its own.
-        for name in [
-            "created_at",
-            "updated_at",
-            "valid_after",
-            "last_login",
-            "logins_count",
-            "last_ip",
-        ] {
-            if merged.get(name).is_some_and(Value::is_string) || old.is_none() {
-                merged.remove(name);
-            }
-        }
-        let user: User = match serde_json::from_value(Value::Object(merged)) {
+        let said = Said::new(body);
+        let user = match said.over(present.map(|row| &row.user)) {
             Ok(user) => user,
-            Err(error) => {
-                findings.error(object.line, format!("user: {error}"));
+            Err(faults) => {
+                object.report(&faults, findings);
                 return None;
             }
         };
+        let old = present.map(|row| serde_json::to_value(&row.user).unwrap_or_default());
         let fields = differing(
             old.as_ref(),
             &serde_json::to_value(&user).unwrap_or_default(),
@@ -147,14 +130,7 @@ impl Change {
             .clone()
             .or_else(|| user.username.clone())
             .unwrap_or_default();
-        let password_hash = present.and_then(|row| row.password_hash.clone());
-        let payload = Payload::User {
-            row: Box::new(UserRow {
-                user,
-                password_hash,
-            }),
-        };
-        Some(Self::new("user", id, name, what, payload))
+        Some(Self::new("user", id, name, what, Payload::User(said)))
     }
 
     fn new(noun: &'static str, id: String, name: String, kind: Kind, payload: Payload) -> Self {
@@ -205,7 +181,7 @@ impl Change {
     pub fn document_kind(&self) -> Option<DocumentKind> {
         match &self.payload {
             Payload::Document { kind, .. } => Some(*kind),
-            Payload::User { .. } => None,
+            Payload::User(_) => None,
         }
     }
 
@@ -214,33 +190,63 @@ impl Change {
         self.password.take()
     }
 
-    /// Writes the change, in the caller's transaction.
+    /// Writes the change, in the caller's transaction, over what is there now. What the plan compared
+    /// with may have changed since: a block or a new password stays, and where the two cannot be
+    /// reconciled nothing is written.
     pub fn apply(&self, tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
-        match (&self.payload, &self.kind) {
-            (Payload::Document { kind, .. }, Kind::Delete) => {
-                tx.delete_document(*kind, &self.id)?;
+        match &self.payload {
+            Payload::User(said) => self.apply_user(tx, said, now),
+            Payload::Document { .. } if self.kind == Kind::Unchanged => Ok(()),
+            Payload::Document {
+                kind,
+                body,
+                secret_mac,
+                before,
+            } => {
+                if tx.document(*kind, &self.id)? != *before {
+                    return Err(self.overtaken());
+                }
+                if self.kind == Kind::Delete {
+                    return tx.delete_document(*kind, &self.id).map(drop);
+                }
+                let document = Document {
+                    id: self.id.clone(),
+                    body: body.to_string(),
+                    secret_mac: secret_mac.clone(),
+                    updated_at: now,
+                };
+                tx.put_document(*kind, &document)
             }
-            (_, Kind::Unchanged | Kind::Delete) => {}
-            (
-                Payload::Document {
-                    kind,
-                    body,
-                    secret_mac,
-                },
-                _,
-            ) => {
-                tx.put_document(
-                    *kind,
-                    &Document {
-                        id: self.id.clone(),
-                        body: body.to_string(),
-                        secret_mac: secret_mac.clone(),
-                        updated_at: now,
-                    },
-                )?;
-            }
-            (Payload::User { row }, kind) => {
-                self.apply_user(tx, row, *kind == Kind::Create, now)?
+        }
+    }
+
+    fn apply_user(&self, tx: &Tx<'_>, said: &Said, now: Timestamp) -> Result<(), StoreError> {
+        if self.kind == Kind::Unchanged && self.permissions.is_empty() {
+            return Ok(());
+        }
+        let present = tx.user(&self.id)?;
+        if present.is_some() == (self.kind == Kind::Create) {
+            return Err(self.overtaken());
+        }
+        let said = match &self.kind {
+            Kind::Create => said.clone(),
+            Kind::Change(fields) => said.only(fields),
+            Kind::Unchanged | Kind::Delete => Said::default(),
+        };
+        if self.kind != Kind::Unchanged {
+            let user = said
+                .over(present.as_ref().map(|row| &row.user))
+                .map_err(|_| self.overtaken())?;
+            let user = User {
+                user_id: self.id.clone(),
+                ..user
+            };
+            let hash = self.password_hash.clone();
+            if user::store(tx, present.as_ref(), user, hash, now)? == Stored::Taken {
+                return Err(StoreError::Refused(format!(
+                    "user {}: another user has this email or username already",
+                    self.title()
+                )));
             }
         }
         for (audience, permission) in &self.permissions {
@@ -249,34 +255,12 @@ impl Change {
         Ok(())
     }
 
-    fn apply_user(
-        &self,
-        tx: &Tx<'_>,
-        row: &UserRow,
-        is_new: bool,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut row = row.clone();
-        row.user.updated_at = now;
-        if is_new {
-            row.user.created_at = now;
-            row.password_hash.clone_from(&self.password_hash);
-            if let Some(hash) = &row.password_hash {
-                Cost::record(tx, hash)?;
-            }
-        }
-        let was_blocked = tx.user_standing(&self.id)?.blocked;
-        if row.user.blocked && !was_blocked {
-            // A block ends what was authenticated before it, also after it is lifted.
-            row.user.valid_after = now;
-        }
-        if tx.put_user(&row)? {
-            return Ok(());
-        }
-        Err(StoreError::Refused(format!(
-            "user {}: another user has this email or username already",
+    fn overtaken(&self) -> StoreError {
+        StoreError::Refused(format!(
+            "{} {} was changed by somebody else meanwhile: nothing was written, run it again",
+            self.noun,
             self.title()
-        )))
+        ))
     }
 }
 

@@ -5,6 +5,8 @@ pub mod change;
 pub mod lint;
 pub mod plan;
 pub mod read;
+pub mod typed;
+pub mod user;
 pub mod yaml;
 
 /// Something to say about a file, with its line.

@@ -2,6 +2,7 @@
 
 use super::change::{Change, Kind};
 use super::read::{Object, Wanted};
+use super::typed::typed;
 use super::{Findings, lint};
 use crate::app::{Macs, client_secret_mac};
 use crate::entropy::Entropy;
@@ -360,22 +361,9 @@ impl Planner<'_> {
             merge(&mut body, name, value);
         }
         body.retain(|_, value| !value.is_null());
-        match serde_json::from_value(Value::Object(body.clone())) {
-            Ok(typed) => Some(typed),
-            Err(error) => {
-                // Find the member at fault by leaving each one out: the parser names no path.
-                let culprit = object.body.keys().find(|name| {
-                    let mut rest = body.clone();
-                    rest.remove(*name);
-                    serde_json::from_value::<T>(Value::Object(rest)).is_ok()
-                });
-                let (line, name) = culprit.map_or((object.line, kind.name()), |name| {
-                    (object.line_of(name), name)
-                });
-                findings.error(line, format!("{name}: {error}"));
-                None
-            }
-        }
+        typed(&body)
+            .map_err(|faults| object.report(&faults, findings))
+            .ok()
     }
 
     fn document(
@@ -406,15 +394,15 @@ impl Planner<'_> {
         };
         self.present
             .documents
-            .keys()
-            .filter(|(kind, id)| spoken(*kind) && !kept.contains(&(*kind, id.as_str())))
-            .map(|(kind, id)| Change::deletion(*kind, id.clone()))
+            .iter()
+            .filter(|((kind, id), _)| spoken(*kind) && !kept.contains(&(*kind, id.as_str())))
+            .map(|((kind, id), stored)| Change::deletion(*kind, id.clone(), stored))
             .collect()
     }
 }
 
 /// Objects such as `refresh_token` are merged member by member, lists and values replaced.
-fn merge(body: &mut Map<String, Value>, name: &str, value: &Value) {
+pub(super) fn merge(body: &mut Map<String, Value>, name: &str, value: &Value) {
     match (body.get_mut(name), value) {
         (Some(Value::Object(old)), Value::Object(new)) if name != "custom_claims" => {
             for (name, value) in new {

@@ -1,6 +1,7 @@
 //! From the tree to what the file wants: settings, clients, APIs, users.
 
 use super::Findings;
+use super::typed::Fault;
 use super::yaml::{Data, Node};
 use serde_json::{Map, Value};
 use tenure_protocol::profiles::{self, PROFILES, Profile};
@@ -35,6 +36,26 @@ impl Object {
 
     pub fn line_of(&self, name: &str) -> usize {
         self.node.line_of(name)
+    }
+
+    /// The object as it stands in the file, every member with its line.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub fn report(&self, faults: &[Fault], findings: &mut Findings) {
+        for fault in faults {
+            let node = fault
+                .path
+                .iter()
+                .try_fold(&self.node, |node, name| node.get(name));
+            let line = match (node, fault.path.first()) {
+                (Some(node), _) => node.line,
+                (None, Some(name)) => self.line_of(name),
+                (None, None) => self.line,
+            };
+            findings.error(line, fault.to_string());
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod openidconnect;
 mod operations;
 mod refresh;
 mod tenant_file;
+mod tenant_users;
 mod token;
 mod world;
 mod wrong_input;

@@ -4,6 +4,7 @@ use crate::world::{START, TENANT, World, spa};
 use serde_json::Value;
 use std::sync::Arc;
 use tenure::app::Macs;
+use tenure::clock::Clock;
 use tenure::crypto::master::Master;
 use tenure::entropy::Entropy;
 use tenure::import;
@@ -242,22 +243,22 @@ async fn users_are_imported_with_their_hashes() {
     let run = tokio::task::spawn_blocking(move || {
         let mut refused = Vec::new();
         let text = entries.to_string();
-        let now = Timestamp::from_seconds(START);
+        let clock = Clock::manual(Timestamp::from_seconds(START));
         let total = import::run(
             &store,
             text.as_bytes(),
             false,
-            now,
+            &clock,
             |n, why| refused.push((n, why.to_owned())),
             |_| {},
         )
         .unwrap();
-        let twice = import::run(&store, text.as_bytes(), false, now, |_, _| {}, |_| {}).unwrap();
+        let twice = import::run(&store, text.as_bytes(), false, &clock, |_, _| {}, |_| {}).unwrap();
         let broken = import::run(
             &store,
             &b"{\"email\": 1}"[..],
             false,
-            now,
+            &clock,
             |_, _| {},
             |_| {},
         )

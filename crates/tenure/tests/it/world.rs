@@ -15,11 +15,13 @@ use tenure::database::Pool;
 use tenure::entropy::Entropy;
 use tenure::passwords::Hasher;
 use tenure::tenantfile::Findings;
+use tenure::tenantfile::change::Change;
 use tenure::tenantfile::plan::{Planner, Present};
 use tenure::tenantfile::read::read;
 use tenure::tenantfile::yaml::Node;
 use tenure_cluster::Cluster;
 use tenure_protocol::Timestamp;
+use tenure_store::StoreError;
 use tower::ServiceExt as _;
 
 pub const BASE: &str = "http://localhost:7100";
@@ -276,6 +278,11 @@ impl World {
 
     /// What `tenure apply` does, in this process.
     pub async fn apply(&self, text: &str) {
+        let changes = self.plan(text).await;
+        self.carry_out(changes).await.unwrap();
+    }
+
+    pub async fn plan(&self, text: &str) -> Vec<Change> {
         let mut findings = Findings::default();
         let wanted = Arc::new(read(&Node::parse(text, "test").unwrap(), &mut findings));
         let inner = wanted.clone();
@@ -292,8 +299,12 @@ impl World {
             entropy: &self.app.entropy,
             delete: false,
         };
-        let mut changes = planner.plan(&wanted, &mut findings);
+        let changes = planner.plan(&wanted, &mut findings);
         assert_eq!(findings.first_error(), None);
+        changes
+    }
+
+    pub async fn carry_out(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
         let hasher = Hasher::new(64, 1).unwrap();
         for change in &mut changes {
             if let Some(password) = change.takes_password() {
@@ -301,12 +312,13 @@ impl World {
             }
         }
         let now = self.clock.now();
-        self.app
+        let done = self
+            .app
             .store
             .write(move |tx| changes.iter().try_for_each(|change| change.apply(tx, now)))
-            .await
-            .unwrap();
+            .await;
         self.app.reload_if_changed().await.unwrap();
+        done
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
