@@ -2,8 +2,10 @@
 //! Read with line numbers, compared with the installation, applied in one transaction.
 
 pub mod change;
+mod credentials;
 pub mod lint;
 pub mod plan;
+mod present;
 pub mod read;
 pub mod typed;
 pub mod user;

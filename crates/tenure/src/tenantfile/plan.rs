@@ -1,6 +1,8 @@
 //! Comparing what the file wants with what is there.
 
 use super::change::{Change, Kind};
+use super::credentials::adopt_credentials;
+pub use super::present::{Present, user_id};
 use super::read::{Object, Wanted};
 use super::typed::typed;
 use super::{Findings, lint};
@@ -13,100 +15,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_protocol::limits::Caps;
 use tenure_protocol::model::{Api, AuthMethod, Client, Tenant};
-use tenure_store::{Document, DocumentKind, StoreError, Tx};
-
-/// What the installation has, as far as a tenant file speaks of it.
-#[derive(Debug, Default)]
-pub struct Present {
-    documents: BTreeMap<(DocumentKind, String), Document>,
-    users: BTreeMap<String, tenure_store::UserRow>,
-}
-
-const KINDS: [DocumentKind; 7] = [
-    DocumentKind::Tenant,
-    DocumentKind::Client,
-    DocumentKind::Api,
-    DocumentKind::Connection,
-    DocumentKind::ClientGrant,
-    DocumentKind::Role,
-    DocumentKind::Other,
-];
-
-impl Present {
-    /// Reads the documents, and of the users only those that the file names.
-    pub fn load(tx: &Tx<'_>, wanted: &Wanted) -> Result<Self, StoreError> {
-        let mut present = Self::default();
-        for kind in KINDS {
-            for document in tx.documents(kind)? {
-                present
-                    .documents
-                    .insert((kind, document.id.clone()), document);
-            }
-        }
-        for object in &wanted.users {
-            let user = match object.text("user_id").map(user_id) {
-                Some(id) => tx.user(&id)?,
-                None => None,
-            };
-            let user = match (user, object.text("email"), object.text("username")) {
-                (Some(user), ..) => Some(user),
-                (None, Some(email), _) => {
-                    tx.user_by_identifier("email", &email.trim().to_lowercase())?
-                }
-                (None, None, Some(name)) => {
-                    tx.user_by_identifier("username", &name.trim().to_lowercase())?
-                }
-                (None, None, None) => None,
-            };
-            if let Some(user) = user {
-                present.users.insert(user.user.user_id.clone(), user);
-            }
-        }
-        Ok(present)
-    }
-
-    fn body(&self, kind: DocumentKind, id: &str) -> Option<Map<String, Value>> {
-        let document = self.documents.get(&(kind, id.to_owned()))?;
-        match serde_json::from_str(&document.body) {
-            Ok(Value::Object(map)) => Some(map),
-            _ => None,
-        }
-    }
-
-    fn client_by_name(&self, name: &str) -> Option<String> {
-        self.documents
-            .iter()
-            .filter(|((kind, _), _)| *kind == DocumentKind::Client)
-            .find_map(|((_, id), document)| {
-                let body: Value = serde_json::from_str(&document.body).ok()?;
-                (body.get("name").and_then(Value::as_str) == Some(name)).then(|| id.clone())
-            })
-    }
-
-    fn user(&self, object: &Object) -> Option<&tenure_store::UserRow> {
-        let by_id = object
-            .text("user_id")
-            .and_then(|id| self.users.get(&user_id(id)));
-        by_id.or_else(|| {
-            let fold = |name| object.text(name).map(|text| text.trim().to_lowercase());
-            let (email, username) = (fold("email"), fold("username"));
-            self.users.values().find(|row| {
-                let identifiers = row.user.identifiers();
-                (email.is_some() && identifiers.email == email)
-                    || (username.is_some() && identifiers.username == username)
-            })
-        })
-    }
-}
-
-/// Auth0's ids of database users have a prefix, which exports of users leave out.
-pub fn user_id(text: &str) -> String {
-    if text.contains('|') {
-        text.to_owned()
-    } else {
-        format!("auth0|{text}")
-    }
-}
+use tenure_store::DocumentKind;
 
 /// Everything that planning needs.
 pub struct Planner<'a> {
@@ -425,44 +334,6 @@ fn without_nulls(value: &Value) -> Value {
                 .collect(),
         ),
         other => other.clone(),
-    }
-}
-
-/// Auth0's `client_authentication_methods.private_key_jwt.credentials[].pem` become the client's key set.
-fn adopt_credentials(object: &mut Object, findings: &mut Findings) {
-    let pointer = "/private_key_jwt/credentials";
-    let methods = object.body.get("client_authentication_methods");
-    let Some(credentials) = methods
-        .and_then(|m| m.pointer(pointer))
-        .and_then(Value::as_array)
-    else {
-        return;
-    };
-    let mut keys = Vec::new();
-    for credential in credentials {
-        let pem = credential.get("pem").and_then(Value::as_str);
-        let kid = credential.get("kid").and_then(Value::as_str);
-        match pem.map(|pem| crate::crypto::pem::public_jwk(pem, kid)) {
-            Some(Ok(jwk)) => keys.push(jwk),
-            Some(Err(problem)) => {
-                let line = object.line_of("client_authentication_methods");
-                findings.error(line, format!("client_authentication_methods: the pem of a credential: {problem}"));
-            }
-            // An export has only the ids of credentials, never the keys.
-            None => findings.warn(
-                object.line_of("client_authentication_methods"),
-                "the export has no public key for private_key_jwt: add pem: to the credential, or jwks: to the client",
-            ),
-        }
-    }
-    if !keys.is_empty() {
-        object
-            .body
-            .insert("jwks".to_owned(), json!({ "keys": keys }));
-        object
-            .body
-            .entry("token_endpoint_auth_method")
-            .or_insert_with(|| "private_key_jwt".into());
     }
 }
 
