@@ -8,6 +8,10 @@ use crate::session::Session;
 /// Lifetime of an access token without an API, or for one that does not say, in seconds.
 pub const ACCESS_TOKEN_LIFETIME: i64 = 300;
 
+/// The longest lifetime of any signed token, in seconds: 30 days, as long as a key that was rolled over
+/// stays published. Whatever lived longer could no longer be verified.
+pub const LONGEST: i64 = 30 * 86_400;
+
 /// When an access token for `api` expires. It hangs on its family if that is offline, else on its session.
 pub fn access_token_expiry(
     api: Option<&Api>,
@@ -22,7 +26,10 @@ pub fn access_token_expiry(
             _ => api.token_lifetime,
         }
     });
-    bounded(now.plus(lifetime.max(1)), hangs_until(session, family))
+    bounded(
+        now.plus(lifetime.clamp(1, LONGEST)),
+        hangs_until(session, family),
+    )
 }
 
 /// When an ID token expires: never later than what it hangs on.
@@ -32,8 +39,11 @@ pub fn id_token_expiry(
     family: Option<&Family>,
     now: Timestamp,
 ) -> Timestamp {
-    let lifetime = client.jwt_configuration.lifetime_in_seconds.max(1);
-    bounded(now.plus(lifetime), hangs_until(Some(session), family))
+    let lifetime = client.jwt_configuration.lifetime_in_seconds;
+    bounded(
+        now.plus(lifetime.clamp(1, LONGEST)),
+        hangs_until(Some(session), family),
+    )
 }
 
 /// The absolute deadline of what a token hangs on; `None`: it has none.

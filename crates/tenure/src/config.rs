@@ -151,7 +151,10 @@ impl ConfigFile {
 
     pub fn parse(text: &str, name: &str) -> anyhow::Result<Self> {
         match toml::from_str(text) {
-            Ok(file) => Ok(file),
+            Ok(file) => {
+                Self::judge(&file, text, name)?;
+                Ok(file)
+            }
             Err(error) => {
                 let before = error
                     .span()
@@ -161,6 +164,32 @@ impl ConfigFile {
             }
         }
     }
+}
+
+impl ConfigFile {
+    /// What is well-formed TOML and still cannot be used.
+    fn judge(&self, text: &str, name: &str) -> anyhow::Result<()> {
+        let at = |key: &str| format!("{name}, line {}: {key}", line_of(text, key));
+        if let Some(url) = &self.base_url {
+            BaseUrl::parse(url).with_context(|| at("base_url"))?;
+        }
+        if let Some(url) = &self.database {
+            DatabaseUrl::parse(url).with_context(|| at("database"))?;
+        }
+        parse_networks(&self.trusted_proxies).with_context(|| at("trusted_proxies"))?;
+        Ok(())
+    }
+}
+
+/// The line of a key at the top of a TOML text.
+fn line_of(text: &str, key: &str) -> usize {
+    let table = toml::de::DeTable::parse(text).ok();
+    let start = table.and_then(|table| {
+        let (key, _) = table.get_ref().get_key_value(key)?;
+        Some(key.span().start)
+    });
+    let before = start.and_then(|start| text.get(..start)).unwrap_or("");
+    before.matches('\n').count() + 1
 }
 
 /// What a server runs with, checked.

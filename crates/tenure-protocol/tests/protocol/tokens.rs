@@ -4,8 +4,9 @@ use crate::common::{DAY, HOUR, at, client, family, session};
 use tenure_protocol::Timestamp;
 use tenure_protocol::model::{Api, AppType, SessionExpiryClaim};
 use tenure_protocol::refresh::{Family, FamilyKind};
+use tenure_protocol::session::Session;
 use tenure_protocol::tokens::{
-    ACCESS_TOKEN_LIFETIME, access_token_expiry, id_token_expiry, session_expiry,
+    ACCESS_TOKEN_LIFETIME, LONGEST, access_token_expiry, id_token_expiry, session_expiry,
 };
 
 fn family_until(kind: FamilyKind, absolute: Option<i64>) -> Family {
@@ -32,6 +33,14 @@ fn an_access_tokens_lifetime_is_its_apis() {
         token_lifetime: 0,
         ..Api::default()
     };
+    let endless = Api {
+        token_lifetime: i64::MAX,
+        ..Api::default()
+    };
+    let long = Session {
+        absolute_deadline: at(400 * DAY),
+        ..long
+    };
     let rows = [
         ("no API", None, AppType::Spa, ACCESS_TOKEN_LIFETIME),
         ("spa", Some(&api), AppType::Spa, 600),
@@ -39,6 +48,7 @@ fn an_access_tokens_lifetime_is_its_apis() {
         ("native", Some(&api), AppType::Native, 7_200),
         ("spa without its own", Some(&same), AppType::Spa, 7_200),
         ("zero", Some(&zero), AppType::Spa, 1),
+        ("endless", Some(&endless), AppType::Spa, LONGEST),
     ];
     for (name, api, app_type, lifetime) in rows {
         let expiry = access_token_expiry(api, &client(app_type), Some(&long), None, at(10));
@@ -100,6 +110,28 @@ fn a_token_ends_with_what_it_hangs_on() {
             at(expected),
             "{name}: ID token"
         );
+    }
+}
+
+/// A rolled key stays published for 30 days.
+#[test]
+fn no_id_token_outlives_the_key_that_signed_it() {
+    let mut app = client(AppType::RegularWeb);
+    let live = Session {
+        absolute_deadline: at(400 * DAY),
+        ..session(HOUR, DAY)
+    };
+    for (asked, given) in [
+        (i64::MIN, 1),
+        (0, 1),
+        (1, 1),
+        (LONGEST, 30 * DAY),
+        (LONGEST + 1, 30 * DAY),
+        (i64::MAX, 30 * DAY),
+    ] {
+        app.jwt_configuration.lifetime_in_seconds = asked;
+        let expiry = id_token_expiry(&app, &live, None, at(5));
+        assert_eq!(expiry, at(5 + given), "{asked}");
     }
 }
 

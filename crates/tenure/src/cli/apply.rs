@@ -1,8 +1,10 @@
 //! `tenure apply`.
 
 use super::installation::{Installation, Opened};
-use super::say;
+use super::{open_named, say, wrong};
+use crate::app::Macs;
 use crate::config::Plan;
+use crate::crypto::master::Master;
 use crate::entropy::Entropy;
 use crate::passwords::Hasher;
 use crate::tenant_log::{Entry, kind};
@@ -10,9 +12,10 @@ use crate::tenantfile::change::{Change, Kind};
 use crate::tenantfile::plan::{Planner, Present};
 use crate::tenantfile::read::{Wanted, read};
 use crate::tenantfile::yaml::Node;
-use crate::tenantfile::{Findings, Severity};
-use anyhow::{Context, bail};
+use crate::tenantfile::{Finding, Findings, Severity};
+use anyhow::{Context, anyhow};
 use serde_json::json;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,14 +43,21 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let (wanted, mut findings) = read_file(&args.file)?;
+    if findings.first_error().is_some() {
+        // What else is wrong shows without an installation, so that nobody mends one line at a time.
+        plan_for_nobody(&wanted, args.plan, &mut findings);
+    }
     fail_on_error(&args.file, &findings)?;
     let opened = args.installation.open(true)?;
     let outcome = plan_and_apply(&opened, wanted, &args, &mut findings)?;
     if args.json {
-        say(
-            json!({ "changes": outcome.iter().map(as_json).collect::<Vec<_>>(),
-                    "warnings": findings.0.iter().map(|f| json!({"line": f.line, "message": f.message})).collect::<Vec<_>>() }),
-        );
+        say(json!({
+            "dry_run": args.dry_run,
+            "changes": outcome.iter().map(as_json).collect::<Vec<_>>(),
+            "warnings": warnings(&findings)
+                .map(|f| json!({"line": f.line, "message": f.message}))
+                .collect::<Vec<_>>(),
+        }));
     } else {
         report(&args.file, &outcome, &findings, args.dry_run);
     }
@@ -57,10 +67,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Reads a tenant file; a file that others may read earns a warning.
 pub(super) fn read_file(file: &Path) -> anyhow::Result<(Wanted, Findings)> {
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut bytes = Vec::new();
+    open_named(file)?
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.display().to_string();
+    let root = wrong(utf8(&bytes, &name).and_then(|text| Node::parse(text, &name)))?;
     let mut findings = Findings::default();
-    let root = Node::parse(&text, &file.display().to_string())?;
     let wanted = read(&root, &mut findings);
     let mode = std::fs::metadata(file)
         .map(|m| m.permissions().mode())
@@ -85,12 +98,51 @@ pub(super) fn read_file(file: &Path) -> anyhow::Result<(Wanted, Findings)> {
     Ok((wanted, findings))
 }
 
+fn utf8<'a>(bytes: &'a [u8], name: &str) -> anyhow::Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        anyhow!("{name}, line {line}: not UTF-8: save the file as UTF-8")
+    })
+}
+
+/// The plan for an empty installation, where every object is new and so every one is looked at.
+pub(super) fn plan_for_nobody(wanted: &Wanted, plan: Plan, findings: &mut Findings) -> Vec<Change> {
+    let planner = Planner {
+        present: &Present::default(),
+        macs: &Macs::derive(&Master::from_bytes([0; 32])),
+        caps: &plan.caps(),
+        entropy: &Entropy::system(),
+        delete: false,
+    };
+    planner.plan(wanted, findings)
+}
+
+/// All errors of the file, each on a line of its own.
 pub(super) fn fail_on_error(file: &Path, findings: &Findings) -> anyhow::Result<()> {
-    match findings.first_error() {
-        None => Ok(()),
-        Some(error) if error.line == 0 => bail!("{}: {}", file.display(), error.message),
-        Some(error) => bail!("{}, line {}: {}", file.display(), error.line, error.message),
+    let errors = findings.errors();
+    if errors.is_empty() {
+        return Ok(());
     }
+    let lines: Vec<String> = errors
+        .iter()
+        .map(|error| located(file, error.line, &error.message))
+        .collect();
+    wrong(Err(anyhow!("{}", lines.join("\n"))))
+}
+
+pub(super) fn located(file: &Path, line: usize, message: &str) -> String {
+    match line {
+        0 => format!("{}: {message}", file.display()),
+        line => format!("{}, line {line}: {message}", file.display()),
+    }
+}
+
+pub(super) fn warnings(findings: &Findings) -> impl Iterator<Item = &Finding> {
+    findings
+        .0
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warning)
 }
 
 fn plan_and_apply(
@@ -178,19 +230,11 @@ fn report(file: &Path, changes: &[Change], findings: &Findings, dry_run: bool) {
             ));
         }
     }
-    for finding in findings
-        .0
-        .iter()
-        .filter(|f| f.severity == Severity::Warning)
-    {
-        match finding.line {
-            0 => say(format_args!("! {}", finding.message)),
-            line => say(format_args!(
-                "! {}, line {line}: {}",
-                file.display(),
-                finding.message
-            )),
-        }
+    for finding in warnings(findings) {
+        say(format_args!(
+            "! {}",
+            located(file, finding.line, &finding.message)
+        ));
     }
     let [create, change, unchanged, delete] = counts;
     let done = if dry_run { "planned" } else { "applied" };

@@ -1,12 +1,8 @@
 //! `tenure check`: validates and lints a file without an installation.
 
-use super::apply::{fail_on_error, read_file};
-use super::say;
-use crate::app::Macs;
-use crate::config::{ConfigFile, Plan, parse_networks};
-use crate::crypto::master::Master;
-use crate::entropy::Entropy;
-use crate::tenantfile::plan::{Planner, Present};
+use super::apply::{fail_on_error, located, plan_for_nobody, read_file};
+use super::{say, wrong};
+use crate::config::{ConfigFile, Plan};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -33,15 +29,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return check_configuration(&args.file);
     }
     let (wanted, mut findings) = read_file(&args.file)?;
-    // Against an empty installation: every object is new, so every one is looked at.
-    let planner = Planner {
-        present: &Present::default(),
-        macs: &Macs::derive(&Master::from_bytes([0; 32])),
-        caps: &args.plan.caps(),
-        entropy: &Entropy::system(),
-        delete: false,
-    };
-    let changes = planner.plan(&wanted, &mut findings);
+    let changes = plan_for_nobody(&wanted, args.plan, &mut findings);
     if args.json {
         let list: Vec<_> = findings
             .0
@@ -54,10 +42,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     fail_on_error(&args.file, &findings)?;
     for finding in &findings.0 {
         say(format_args!(
-            "! {}, line {}: {}",
-            args.file.display(),
-            finding.line.max(1),
-            finding.message
+            "! {}",
+            located(&args.file, finding.line, &finding.message)
         ));
     }
     say(format_args!(
@@ -70,16 +56,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn check_configuration(file: &Path) -> anyhow::Result<()> {
-    let config = ConfigFile::read(file)?;
-    if let Some(url) = &config.base_url {
-        crate::config::BaseUrl::parse(url)?;
-    }
-    if let Some(url) = &config.database {
-        crate::config::DatabaseUrl::parse(url)?;
-    }
-    parse_networks(&config.trusted_proxies).context("trusted_proxies")?;
+    let config = wrong(ConfigFile::read(file))?;
     if let Some(tls) = &config.tls {
-        crate::listen::tls_acceptor(&tls.certificate, &tls.key)?;
+        let acceptor = crate::listen::tls_acceptor(&tls.certificate, &tls.key);
+        wrong(acceptor.with_context(|| format!("{}: [tls]", file.display())))?;
     }
     say(format_args!("{}: fine", file.display()));
     Ok(())

@@ -37,6 +37,8 @@ enum Payload {
 #[derive(Clone)]
 pub struct Change {
     pub noun: &'static str,
+    /// Where the file says so; 0 for a deletion.
+    pub line: usize,
     pub id: String,
     name: String,
     pub kind: Kind,
@@ -137,6 +139,7 @@ impl Change {
         let (password, password_hash, permissions) = (None, None, Vec::new());
         Self {
             noun,
+            line: 0,
             id,
             name,
             kind,
@@ -145,6 +148,10 @@ impl Change {
             password_hash,
             permissions,
         }
+    }
+
+    pub(super) fn on_line(self, line: usize) -> Self {
+        Self { line, ..self }
     }
 
     pub(super) fn read_permissions(

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tenure_protocol::limits::{self, Caps, Limits};
 use tenure_protocol::model::{Api, AppType, Client, Tenant};
 use tenure_protocol::refresh::Policy;
+use tenure_protocol::tokens;
 use url::Url;
 
 pub fn tenant(tenant: &Tenant, object: &Object, caps: &Caps, findings: &mut Findings) {
@@ -58,6 +59,15 @@ pub fn client(client: &Client, object: &Object, findings: &mut Findings) {
             );
         }
     }
+    for url in client.callbacks.iter().filter(|url| travels_in_clear(url)) {
+        findings.warn(
+            object.line_of("callbacks"),
+            format!(
+                "client {}: codes sent to {url} travel in clear: use https, except on loopback",
+                client.name
+            ),
+        );
+    }
     let lists = [
         ("allowed_logout_urls", &client.allowed_logout_urls),
         ("web_origins", &client.web_origins),
@@ -67,6 +77,16 @@ pub fn client(client: &Client, object: &Object, findings: &mut Findings) {
         for url in urls {
             check_url(url, name, object, findings);
         }
+    }
+    let lifetime = client.jwt_configuration.lifetime_in_seconds;
+    if !(1..=tokens::LONGEST).contains(&lifetime) {
+        findings.error(
+            object.line_of("jwt_configuration"),
+            format!(
+                "jwt_configuration.lifetime_in_seconds: {lifetime} must lie between 1 and {} seconds",
+                tokens::LONGEST
+            ),
+        );
     }
     check_refresh(client, object, findings);
     surprises(client, object, findings);
@@ -90,6 +110,20 @@ fn check_url(url: &str, setting: &str, object: &Object, findings: &mut Findings)
         }
         Ok(_) => {}
     }
+}
+
+/// Plain http to another machine.
+fn travels_in_clear(url: &str) -> bool {
+    let Ok(url) = Url::parse(&url.replace('*', "wildcard")) else {
+        return false;
+    };
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !loopback
 }
 
 fn check_refresh(client: &Client, object: &Object, findings: &mut Findings) {
@@ -186,12 +220,13 @@ fn surprises(client: &Client, object: &Object, findings: &mut Findings) {
 }
 
 pub fn api(api: &Api, object: &Object, findings: &mut Findings) {
-    if api.token_lifetime < 1 || api.token_lifetime > 2_592_000 {
+    if !(1..=tokens::LONGEST).contains(&api.token_lifetime) {
         findings.error(
             object.line_of("token_lifetime"),
             format!(
-                "token_lifetime: {} must lie between 1 and 2592000 seconds",
-                api.token_lifetime
+                "token_lifetime: {} must lie between 1 and {} seconds",
+                api.token_lifetime,
+                tokens::LONGEST
             ),
         );
     }

@@ -3,6 +3,7 @@
 
 pub mod change;
 mod credentials;
+pub mod known;
 pub mod lint;
 pub mod plan;
 mod present;
@@ -46,6 +47,17 @@ impl Findings {
             line,
             message: message.into(),
         });
+    }
+
+    /// The errors in the order of their lines.
+    pub fn errors(&self) -> Vec<&Finding> {
+        let mut errors: Vec<&Finding> = self
+            .0
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .collect();
+        errors.sort_by_key(|error| error.line);
+        errors
     }
 
     pub fn first_error(&self) -> Option<&Finding> {

@@ -1,11 +1,11 @@
 //! Comparing what the file wants with what is there.
 
-use super::change::{Change, Kind};
+use super::change::Change;
 use super::credentials::adopt_credentials;
 pub use super::present::{Present, user_id};
 use super::read::{Object, Wanted};
 use super::typed::typed;
-use super::{Findings, lint};
+use super::{Findings, known, lint};
 use crate::app::{Macs, client_secret_mac};
 use crate::entropy::Entropy;
 use crate::passwords;
@@ -30,44 +30,63 @@ impl Planner<'_> {
     /// The changes that bring the installation to what the file wants.
     pub fn plan(&self, wanted: &Wanted, findings: &mut Findings) -> Vec<Change> {
         let mut changes = Vec::new();
+        let mut add = |object: &Object, change: Option<Change>| {
+            changes.extend(change.map(|change| change.on_line(object.line)));
+        };
         if let Some(object) = &wanted.tenant {
-            changes.extend(self.tenant(object, findings));
+            known::check(&known::TENANT, "tenant", object.node(), findings);
+            add(object, self.tenant(object, findings));
         }
-        let mut ids = BTreeMap::new();
+        let mut clients = BTreeMap::new();
         for object in &wanted.clients {
+            known::check(
+                &known::CLIENT,
+                &object.title("client"),
+                object.node(),
+                findings,
+            );
             if let Some((name, change)) = self.client(object, findings) {
-                ids.insert(name, change.id.clone());
-                changes.push(change);
+                clients.insert(name, change.id.clone());
+                add(object, Some(change));
             }
         }
-        changes.extend(
-            wanted
-                .apis
-                .iter()
-                .filter_map(|object| self.api(object, findings)),
-        );
-        for object in &wanted.client_grants {
-            changes.extend(self.client_grant(object, &ids, findings));
+        for object in &wanted.apis {
+            known::check(&known::API, &object.title("API"), object.node(), findings);
+            add(object, self.api(object, findings));
         }
-        for (kind, objects) in [
-            (DocumentKind::Connection, &wanted.connections),
-            (DocumentKind::Role, &wanted.roles),
-        ] {
-            changes.extend(
-                objects
-                    .iter()
-                    .filter_map(|object| self.named(kind, object, findings)),
+        for object in &wanted.client_grants {
+            known::check(
+                &known::CLIENT_GRANT,
+                "client grant",
+                object.node(),
+                findings,
             );
+            add(
+                object,
+                self.client_grant(object, (wanted, &clients), findings),
+            );
+        }
+        for (kind, objects, shape) in [
+            (
+                DocumentKind::Connection,
+                &wanted.connections,
+                &known::CONNECTION,
+            ),
+            (DocumentKind::Role, &wanted.roles, &known::ROLE),
+        ] {
+            for object in objects {
+                known::check(shape, &object.title(kind.name()), object.node(), findings);
+                add(object, self.named(kind, object, findings));
+            }
+        }
+        for object in &wanted.users {
+            known::check(&known::USER, &object.title("user"), object.node(), findings);
+            add(object, self.user(object, findings));
         }
         for (section, value) in &wanted.kept {
             changes.push(self.document(DocumentKind::Other, section.clone(), value, None));
         }
-        changes.extend(
-            wanted
-                .users
-                .iter()
-                .filter_map(|object| self.user(object, findings)),
-        );
+        check_identifiers(&wanted.users, findings);
         check_twice(&changes, findings);
         if self.delete {
             let named = self.deletions(wanted, &changes);
@@ -98,6 +117,16 @@ impl Planner<'_> {
                 .client_by_name(&name)
                 .unwrap_or_else(|| self.entropy.token(24)),
         };
+        if let Some(app_type) = object.text("app_type")
+            && !known::APP_TYPES.contains(&app_type)
+        {
+            findings.error(
+                object.line_of("app_type"),
+                format!(
+                    "app_type: {app_type:?} is not known: write spa, native, regular_web or non_interactive"
+                ),
+            );
+        }
         let alg = object
             .body
             .get("jwt_configuration")
@@ -171,7 +200,7 @@ impl Planner<'_> {
     fn client_grant(
         &self,
         object: &Object,
-        ids: &BTreeMap<String, String>,
+        (wanted, clients): (&Wanted, &BTreeMap<String, String>),
         findings: &mut Findings,
     ) -> Option<Change> {
         let (Some(client), Some(audience)) = (object.text("client_id"), object.text("audience"))
@@ -179,11 +208,27 @@ impl Planner<'_> {
             findings.error(object.line, "a client grant needs client_id and audience");
             return None;
         };
-        let id = ids
+        let id = clients
             .get(client)
             .cloned()
             .or_else(|| self.present.client_by_name(client));
         let client_id = id.unwrap_or_else(|| client.to_owned());
+        let stored = |kind, id: &str| self.present.documents.contains_key(&(kind, id.to_owned()));
+        if !clients.values().any(|known| *known == client_id)
+            && !stored(DocumentKind::Client, &client_id)
+        {
+            findings.warn(
+                object.line_of("client_id"),
+                format!("client grant: there is no client {client}, so it does nothing yet"),
+            );
+        }
+        let in_file = |api: &Object| api.text("identifier") == Some(audience);
+        if !wanted.apis.iter().any(in_file) && !stored(DocumentKind::Api, audience) {
+            findings.warn(
+                object.line_of("audience"),
+                format!("client grant: there is no API {audience}, so it does nothing yet"),
+            );
+        }
         let scope = object
             .body
             .get("scope")
@@ -338,17 +383,37 @@ fn without_nulls(value: &Value) -> Value {
 }
 
 fn check_twice(changes: &[Change], findings: &mut Findings) {
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for change in changes {
-        if change.kind != Kind::Delete && !seen.insert((change.noun, change.id.as_str())) {
-            findings.error(
-                0,
-                format!(
-                    "{} {} stands twice in the file",
-                    change.noun,
-                    change.title()
-                ),
-            );
+        let Some(first) = seen.insert((change.noun, change.id.as_str()), change.line) else {
+            continue;
+        };
+        findings.error(
+            change.line,
+            format!(
+                "{} {} stands twice in the file, first on line {first}",
+                change.noun,
+                change.title()
+            ),
+        );
+    }
+}
+
+/// An e-mail address or user name belongs to one user, without regard to case.
+fn check_identifiers(users: &[Object], findings: &mut Findings) {
+    let mut seen = BTreeMap::new();
+    for object in users {
+        for kind in ["email", "username"] {
+            let Some(text) = object.text(kind) else {
+                continue;
+            };
+            let (line, folded) = (object.line_of(kind), text.trim().to_lowercase());
+            if let Some(first) = seen.insert((kind, folded), line) {
+                findings.error(
+                    line,
+                    format!("two users have the {kind} {text}: the other is on line {first}"),
+                );
+            }
         }
     }
 }

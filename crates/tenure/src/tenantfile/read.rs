@@ -34,6 +34,17 @@ impl Object {
         self.body.get(name).and_then(Value::as_str)
     }
 
+    /// The object in words, for messages.
+    pub fn title(&self, noun: &str) -> String {
+        let name = ["name", "client_id", "identifier", "email", "username"]
+            .iter()
+            .find_map(|member| self.text(member));
+        match name {
+            Some(name) => format!("{noun} {name}"),
+            None => noun.to_owned(),
+        }
+    }
+
     pub fn line_of(&self, name: &str) -> usize {
         self.node.line_of(name)
     }
@@ -148,6 +159,7 @@ fn object(node: &Node, section: &str, findings: &mut Findings) -> Option<Object>
         return None;
     };
     check_placeholders(node, findings);
+    check_texts(node, &mut body, findings);
     let profile = body.remove("profile").and_then(|name| {
         let found = name.as_str().and_then(profiles::find);
         if found.is_none() {
@@ -168,6 +180,36 @@ fn object(node: &Node, section: &str, findings: &mut Findings) -> Option<Object>
         profile,
         node: node.clone(),
     })
+}
+
+/// Members that are text. YAML reads `client_secret: 12345` as a number, which must not vanish.
+const TEXTS: [&str; 10] = [
+    "audience",
+    "client_id",
+    "client_secret",
+    "email",
+    "identifier",
+    "name",
+    "password",
+    "password_hash",
+    "user_id",
+    "username",
+];
+
+fn check_texts(node: &Node, body: &mut Map<String, Value>, findings: &mut Findings) {
+    for name in TEXTS {
+        let Some(value) = body.get_mut(name) else {
+            continue;
+        };
+        if !value.is_string() && !value.is_null() {
+            findings.error(
+                node.line_of(name),
+                format!("{name} must be text: put it in quotes"),
+            );
+            // So that nothing else is said about it.
+            *value = value.to_string().into();
+        }
+    }
 }
 
 /// The Deploy CLI replaces `##NAME##` and `@@NAME@@` from its own configuration; we have none.

@@ -155,6 +155,46 @@ async fn wrong_input_names_its_line_and_what_to_write() {
             "needs client_id and audience",
         ),
         ("- a", 1, "expected sections"),
+        (
+            "clients:\n  - name: A\n    app_type: spaa",
+            3,
+            "write spa, native, regular_web or non_interactive",
+        ),
+        (
+            "clients:\n  - name: A\n    jwt_configuration: {lifetime_in_seconds: 2592001}",
+            3,
+            "between 1 and 2592000",
+        ),
+        (
+            "clients:\n  - name: A\n    refresh_token:\n      leeway: soon",
+            4,
+            "refresh_token.leeway: \"soon\" cannot be used: write a whole number",
+        ),
+        (
+            "tenant:\n  session_lifetime: abc",
+            2,
+            "write a number, without quotes",
+        ),
+        (
+            "users:\n  - email: a@b.example\n    email_verified: maybe",
+            3,
+            "email_verified: \"maybe\" cannot be used: write true or false",
+        ),
+        (
+            "clients:\n  - client_id: a\n  - name: B\n    client_id: a",
+            3,
+            "stands twice in the file, first on line 2",
+        ),
+        (
+            "users:\n  - email: ada@example.com\n  - email: Ada@Example.com",
+            3,
+            "two users have the email Ada@Example.com: the other is on line 2",
+        ),
+        (
+            "users:\n  - {username: ada, email: a@example.com}\n  - username: ADA",
+            3,
+            "the other is on line 2",
+        ),
     ];
     for (text, line, words) in table {
         let (_, findings) = plan(None, text, false).await;
@@ -173,6 +213,163 @@ async fn wrong_input_names_its_line_and_what_to_write() {
     let (_, findings) = plan(None, "clints: []", false).await;
     assert_eq!(findings.0[0].severity, Severity::Warning);
     assert!(findings.0[0].message.contains("clints"));
+}
+
+/// A number, a boolean or a list in the place of text does not vanish, and a secret is not repeated.
+#[tokio::test]
+async fn text_without_quotes_is_named() {
+    for (section, name) in [
+        ("clients", "client_id"),
+        ("clients", "client_secret"),
+        ("clients", "name"),
+        ("resourceServers", "identifier"),
+        ("clientGrants", "audience"),
+        ("users", "user_id"),
+        ("users", "email"),
+        ("users", "username"),
+        ("users", "password"),
+        ("users", "password_hash"),
+    ] {
+        for value in ["12345", "1.5", "true", "[a]"] {
+            let needed = match section {
+                "clients" => "name: A",
+                "resourceServers" => "identifier: A",
+                "clientGrants" => "client_id: A",
+                _ => "email: a@example.com",
+            };
+            let needed = if needed.starts_with(&format!("{name}:")) {
+                "profile: native"
+            } else {
+                needed
+            };
+            let text = format!("{section}:\n  - {needed}\n    {name}: {value}");
+            let (_, findings) = plan(None, &text, false).await;
+            let error = findings.first_error().unwrap();
+            assert_eq!(
+                (error.line, error.message.as_str()),
+                (3, format!("{name} must be text: put it in quotes").as_str()),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_error_of_a_file_is_found() {
+    let text = "tenant: {session_lifetime: abc, idle_session_lifetime: x}\nclients:\n  - name: A\n    app_type: x\n    callbacks: [nonsense]\n  - name: B\n    is_first_party: 7\nusers:\n  - email: 7";
+    let (_, findings) = plan(None, text, false).await;
+    let lines: Vec<usize> = findings.errors().iter().map(|error| error.line).collect();
+    assert_eq!(lines, [1, 1, 4, 5, 7, 9], "{findings:?}");
+}
+
+#[tokio::test]
+async fn keys_that_nobody_knows_are_named() {
+    let table = [
+        (
+            "tenant:\n  sesion_lifetime: 3",
+            2,
+            "tenant: sesion_lifetime is not known and does nothing; is session_lifetime meant?",
+        ),
+        (
+            "tenant:\n  session_cookie: {modes: x}",
+            2,
+            "session_cookie.modes is not known",
+        ),
+        (
+            "tenant:\n  sessions:\n    prompt: x",
+            3,
+            "sessions.prompt is not known",
+        ),
+        (
+            "clients:\n  - name: A\n    callback: [\"https://a.example\"]",
+            3,
+            "client A: callback is not known and does nothing; is callbacks meant?",
+        ),
+        (
+            "clients:\n  - name: A\n    refresh_token:\n      lifetime: 3",
+            4,
+            "client A: refresh_token.lifetime is not known and does nothing",
+        ),
+        (
+            "clients:\n  - name: A\n    oidc_logout:\n      backchannel_logout_initiators: {modus: all}",
+            4,
+            "backchannel_logout_initiators.modus",
+        ),
+        (
+            "resourceServers:\n  - identifier: a\n    allow_ofline_access: true",
+            3,
+            "API a: allow_ofline_access",
+        ),
+        (
+            "resourceServers:\n  - identifier: a\n    scopes:\n      - {value: a}\n      - value: b\n        descripton: B",
+            6,
+            "API a: scopes.descripton is not known and does nothing; is description meant?",
+        ),
+        (
+            "clientGrants:\n  - {client_id: a, audience: b, scopes: []}",
+            2,
+            "client grant: scopes",
+        ),
+        (
+            "users:\n  - email: a@example.com\n    mail_verified: true",
+            3,
+            "user a@example.com: mail_verified",
+        ),
+        (
+            "roles:\n  - name: r\n    permission: []",
+            3,
+            "role r: permission",
+        ),
+        (
+            "connections:\n  - name: c\n    strategi: x",
+            3,
+            "connection c: strategi",
+        ),
+    ];
+    for (text, line, words) in table {
+        let (_, findings) = plan(None, text, false).await;
+        let found = findings.0.iter().any(|f| {
+            f.severity == Severity::Warning && f.line == line && f.message.contains(words)
+        });
+        assert!(found, "{text}: {findings:?}");
+    }
+    // What members hold is their own affair.
+    let free = "clients:\n  - name: A\n    app_type: native\n    client_metadata: {a: b}\n    custom_claims: {c: d}\nusers:\n  - {email: a@example.com, user_metadata: {x: y}}";
+    let (_, findings) = plan(None, free, false).await;
+    assert_eq!(findings.0, []);
+}
+
+#[tokio::test]
+async fn surprises_are_named() {
+    let table = [
+        (
+            "clients:\n  - name: A\n    callbacks: [\"http://shop.example/cb\"]",
+            3,
+            "travel in clear",
+        ),
+        (
+            "clientGrants:\n  - client_id: nobody\n    audience: https://nowhere.example\n    scope: []",
+            2,
+            "there is no client nobody",
+        ),
+        (
+            "clientGrants:\n  - client_id: nobody\n    audience: https://nowhere.example\n    scope: []",
+            3,
+            "there is no API https://nowhere.example",
+        ),
+    ];
+    for (text, line, words) in table {
+        let (_, findings) = plan(None, text, false).await;
+        let found = findings.0.iter().any(|f| {
+            f.severity == Severity::Warning && f.line == line && f.message.contains(words)
+        });
+        assert!(found, "{text}: {findings:?}");
+    }
+    // By name or by id, in the file or in the installation.
+    let world = World::new().await;
+    let grants = "clientGrants:\n  - {client_id: machine, audience: \"https://api.example.com\", scope: []}\n  - {client_id: Web, audience: \"https://api.example.com\", scope: []}";
+    let (_, findings) = plan(Some(&world), grants, false).await;
+    assert_eq!(findings.0, []);
 }
 
 #[tokio::test]
@@ -199,12 +396,13 @@ async fn an_export_of_the_deploy_cli_reads_as_it_is() {
             "{expected}: {changes:?}"
         );
     }
-    assert!(
-        findings
-            .0
-            .iter()
-            .any(|f| f.message.contains("private_key_jwt")),
-        "{findings:?}"
+    let warnings: Vec<&str> = findings.0.iter().map(|f| f.message.as_str()).collect();
+    assert_eq!(
+        warnings,
+        [
+            "the export has no public key for private_key_jwt: add pem: to the credential, or jwks: to the client",
+            "client Backend: without client_secret it cannot authenticate",
+        ]
     );
 }
 
