@@ -12,6 +12,15 @@ use tenure_protocol::refresh::Family;
 use tenure_protocol::session::{End, EndReason, Rule};
 use tenure_store::{SessionFilter, StoreError, Tx, UserRow};
 
+/// Whether a text has the form of an e-mail address. Only a message sent to it could tell more.
+pub fn is_email(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    match text.rsplit_once('@') {
+        Some((local, domain)) => !local.is_empty() && !domain.is_empty() && !text.contains(odd),
+        None => false,
+    }
+}
+
 /// The user whom a text names: a user id, an e-mail address or a user name.
 pub fn find(tx: &Tx<'_>, name: &str) -> Result<Option<UserRow>, StoreError> {
     if let Some(row) = tx.user(name)? {
@@ -121,4 +130,27 @@ pub fn delete(tx: &Tx<'_>, user_id: &str, now: Timestamp, tail: &str) -> Result<
         .user(user_id)
         .write(tx, now, tail)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_email;
+
+    #[test]
+    fn forms_of_addresses() {
+        for (text, answer) in [
+            ("ada@example.com", true),
+            ("ada+x@localhost", true),
+            ("\"a@b\"@example.com", true),
+            ("", false),
+            ("not an email", false),
+            ("ada", false),
+            ("@example.com", false),
+            ("ada@", false),
+            ("ada@example.com ", false),
+            ("ada@exam\nple.com", false),
+        ] {
+            assert_eq!(is_email(text), answer, "{text:?}");
+        }
+    }
 }

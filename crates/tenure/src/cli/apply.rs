@@ -27,13 +27,14 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     installation: Installation,
-    /// Show the plan and stop
+    /// Show the plan and change nothing; a database that is not there is taken as empty
     #[arg(long)]
     dry_run: bool,
-    /// Delete what the file does not name, of the kinds that it speaks of
+    /// Also delete clients, APIs, client grants, connections and roles that the file does not name:
+    /// of those kinds that it has entries of
     #[arg(long)]
     delete: bool,
-    /// The system caps for session lifetimes
+    /// The system caps that session lifetimes must keep to, as `serve` will have them
     #[arg(long, default_value = "enterprise")]
     plan: Plan,
     /// Print the plan as JSON
@@ -48,8 +49,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         plan_for_nobody(&wanted, args.plan, &mut findings);
     }
     fail_on_error(&args.file, &findings)?;
-    let opened = args.installation.open(true)?;
-    let outcome = plan_and_apply(&opened, wanted, &args, &mut findings)?;
+    let outcome = if args.dry_run && !args.installation.is_there()? {
+        let changes = plan_for_nobody(&wanted, args.plan, &mut findings);
+        fail_on_error(&args.file, &findings)?;
+        changes
+    } else {
+        let opened = args.installation.open(true)?;
+        let changes = plan_and_apply(&opened, wanted, &args, &mut findings)?;
+        opened.store.close();
+        changes
+    };
     if args.json {
         say(json!({
             "dry_run": args.dry_run,
@@ -61,7 +70,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else {
         report(&args.file, &outcome, &findings, args.dry_run);
     }
-    opened.store.close();
     Ok(())
 }
 
@@ -237,8 +245,13 @@ fn report(file: &Path, changes: &[Change], findings: &Findings, dry_run: bool) {
         ));
     }
     let [create, change, unchanged, delete] = counts;
-    let done = if dry_run { "planned" } else { "applied" };
+    let (done, to) = if dry_run {
+        ("planned", ["to create", "to change", "to delete"])
+    } else {
+        ("applied", ["created", "changed", "deleted"])
+    };
+    let [created, changed, deleted] = to;
     say(format_args!(
-        "{done}: {create} to create, {change} to change, {unchanged} unchanged, {delete} to delete"
+        "{done}: {create} {created}, {change} {changed}, {unchanged} unchanged, {delete} {deleted}"
     ));
 }

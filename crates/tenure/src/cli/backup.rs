@@ -22,6 +22,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "a PostgreSQL database is copied with its own tools, such as pg_dump; keep the master key as well"
         )));
     };
+    if args.file.exists() {
+        return wrong(Err(anyhow!(
+            "{} exists: name a new file for the backup",
+            args.file.display()
+        )));
+    }
     let store = Store::open(&Options::new(&path))?;
     let bar = indicatif::ProgressBar::new(0).with_message("copying");
     store.backup(&args.file, |done, total| {

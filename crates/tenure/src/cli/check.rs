@@ -12,7 +12,7 @@ pub struct Args {
     /// A tenant file (YAML) or a server configuration (tenure.toml)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The system caps for session lifetimes
+    /// The system caps that session lifetimes must keep to, as `serve` will have them
     #[arg(long, default_value = "enterprise")]
     plan: Plan,
     /// Print the findings as JSON

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The server's port on loopback; the sample application takes the next one
-    #[arg(long, default_value_t = 7100)]
+    #[arg(long, default_value_t = 7100, value_parser = clap::value_parser!(u16).range(1..=65_534))]
     port: u16,
     /// Do not open a browser
     #[arg(long)]

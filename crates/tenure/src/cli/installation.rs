@@ -21,7 +21,8 @@ pub struct Installation {
         long,
         value_name = "URL",
         default_value = "sqlite:./tenure.db",
-        env = "TENURE_DATABASE"
+        env = "TENURE_DATABASE",
+        hide_env_values = true
     )]
     pub database: String,
     /// The master key file; by default TENURE_KEY, else PATH.key beside a SQLite database, or in the
@@ -40,6 +41,14 @@ pub struct Opened {
 impl Installation {
     pub fn url(&self) -> anyhow::Result<DatabaseUrl> {
         DatabaseUrl::parse(&self.database)
+    }
+
+    /// Whether there is a database; of a PostgreSQL server nobody knows before asking it.
+    pub fn is_there(&self) -> anyhow::Result<bool> {
+        Ok(match wrong(self.url())? {
+            DatabaseUrl::Sqlite(path) => path.exists(),
+            DatabaseUrl::Postgres(_) => true,
+        })
     }
 
     /// The database, which must be there.

@@ -20,17 +20,23 @@ use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A configuration file; flags win over it
+    /// A configuration file (tenure.toml); flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The address to listen on
+    /// The address to listen on; by default 127.0.0.1:7100
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Where browsers reach the server, such as https://id.example.com; http on loopback only
+    /// Where browsers reach the server, such as https://id.example.com; http on loopback only.
+    /// Required here or in the configuration file
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// The database: sqlite:PATH for one server, postgres://USER:PASSWORD@HOST/DATABASE for any number
-    #[arg(long, value_name = "URL", env = "TENURE_DATABASE")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TENURE_DATABASE",
+        hide_env_values = true
+    )]
     database: Option<String>,
     /// Connections to PostgreSQL for transactions that write; half as many read
     #[arg(long, value_name = "N")]
@@ -51,7 +57,8 @@ pub struct Args {
     /// A proxy whose forwarded headers count: an address or a network; repeatable
     #[arg(long, value_name = "ADDRESS")]
     trusted_proxy: Vec<String>,
-    /// The system caps for session lifetimes
+    /// The system caps for session lifetimes: self-service 3 days idle and 30 in all, enterprise (the
+    /// default) 100 and 365
     #[arg(long)]
     plan: Option<Plan>,
     /// A listener of its own for /metrics

@@ -1,12 +1,12 @@
 //! `tenure session`.
 
 use super::installation::{Installation, Opened};
-use super::say;
+use super::{say, wrong};
 use crate::entropy::Entropy;
 use crate::http::iso_date;
 use crate::oidc::sessions::{Judge, end_session};
 use crate::settings::Settings;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use tenure_protocol::Sid;
 use tenure_protocol::limits::Caps;
@@ -25,24 +25,26 @@ pub enum Command {
         /// Ended and expired ones too
         #[arg(long)]
         all: bool,
-        /// At most so many
-        #[arg(long, default_value_t = 100)]
+        /// List at most so many
+        #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
-        /// Print JSON
+        /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
     /// Everything about one session: its limits, who took part, what hangs on it, how it ended
     Show {
+        /// The session id, as `tenure session list` prints it
         sid: String,
         #[command(flatten)]
         installation: Installation,
-        /// Print JSON
+        /// Print it on one line
         #[arg(long)]
         json: bool,
     },
     /// End a session, and with it what hangs on it
     End {
+        /// The session id, as `tenure session list` prints it
         sid: String,
         #[command(flatten)]
         installation: Installation,
@@ -120,8 +122,11 @@ fn describe(session: &Session) -> Value {
 }
 
 fn parse(sid: &str) -> anyhow::Result<Sid> {
-    sid.parse()
-        .with_context(|| format!("{sid:?} is not a session id"))
+    wrong(
+        sid.parse().with_context(|| {
+            format!("{sid:?} is not a session id: `tenure session list` shows them")
+        }),
+    )
 }
 
 fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
@@ -134,7 +139,7 @@ fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
         ))
     })?;
     let (Some(session), participants, families) = found else {
-        bail!("there is no session {sid}");
+        return wrong(Err(anyhow!("there is no session {sid}")));
     };
     let mut whole = describe(&session);
     if let Some(map) = whole.as_object_mut() {
@@ -190,7 +195,7 @@ fn end(opened: &Opened, sid: &str) -> anyhow::Result<()> {
         Ok(Some(true))
     })?;
     match ended {
-        None => bail!("there is no session {sid}"),
+        None => return wrong(Err(anyhow!("there is no session {sid}"))),
         Some(true) => say(format_args!("ended {sid}")),
         Some(false) => say(format_args!("{sid} had ended already")),
     }

@@ -3,7 +3,7 @@
 use super::installation::{Installation, Opened};
 use super::{open_named, say, wrong};
 use crate::entropy::Entropy;
-use crate::passwords::Hasher;
+use crate::passwords::{Hasher, MAX_PASSWORD};
 use crate::tenantfile::plan::user_id;
 use crate::tenantfile::user::{self, Stored};
 use crate::{import, users};
@@ -16,13 +16,16 @@ use tenure_protocol::model::User;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Add a user; the password is read from standard input
+    /// Add a user, and print the new user's id. The password is asked for, or read from standard input
     Add {
+        /// The e-mail address to sign in with
         email: String,
         #[command(flatten)]
         installation: Installation,
-        #[arg(long)]
+        /// A user name to sign in with as well
+        #[arg(long, value_name = "NAME")]
         username: Option<String>,
+        /// The address is known to be the user's
         #[arg(long)]
         email_verified: bool,
         /// Without a password: the user cannot sign in until one is set
@@ -33,21 +36,30 @@ pub enum Command {
     List {
         #[command(flatten)]
         installation: Installation,
-        /// Users after this id, for the next page
-        #[arg(long, default_value = "")]
+        /// Begin after this user id: the last one of the page before
+        #[arg(
+            long,
+            value_name = "USER_ID",
+            default_value = "",
+            hide_default_value = true
+        )]
         after: String,
-        #[arg(long, default_value_t = 100)]
+        /// List at most so many
+        #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
+        /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Import Auth0's bulk-import JSON
+    /// Import users from a JSON array in the shape of Auth0's bulk import
     Import {
+        /// The JSON file
         #[arg(value_name = "FILE")]
         file: PathBuf,
         #[command(flatten)]
         installation: Installation,
-        /// Update users that are there already (never their password)
+        /// Change users who are there already by what their entries name (never their password);
+        /// without this they are skipped
         #[arg(long)]
         upsert: bool,
     },
@@ -55,9 +67,9 @@ pub enum Command {
     Block(Named),
     /// Let a blocked user sign in again
     Unblock(Named),
-    /// Set a password, read from standard input: every session and refresh token is over
+    /// Set a password, asked for or read from standard input: every session and refresh token is over
     SetPassword(Named),
-    /// Delete a user
+    /// Delete a user: every session and refresh token is over
     Delete(Named),
 }
 
@@ -78,6 +90,7 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             email_verified,
             no_password,
         } => {
+            wrong(check_names(&email, username.as_deref()))?;
             let user = User {
                 email: Some(email),
                 username,
@@ -126,22 +139,37 @@ fn add(opened: &Opened, user: User, no_password: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The password of the first line of standard input; asked for where a person types it.
+fn check_names(email: &str, username: Option<&str>) -> anyhow::Result<()> {
+    if !users::is_email(email) {
+        bail!("{email:?} is not an e-mail address such as ada@example.com");
+    }
+    if username.is_some_and(|name| name.trim().is_empty()) {
+        bail!("--username must not be empty");
+    }
+    Ok(())
+}
+
+/// The first line of standard input; on a terminal it is asked for and not shown.
 fn hash_from_input() -> anyhow::Result<String> {
     let mut password = String::new();
     if std::io::stdin().is_terminal() {
-        say("password (it is shown as you type; better: pipe it in):");
+        password = rpassword::prompt_password("Password: ").context("reading the password")?;
+        let again = rpassword::prompt_password("Again: ").context("reading the password")?;
+        if password != again {
+            return wrong(Err(anyhow!("the two passwords differ")));
+        }
+    } else {
+        std::io::stdin()
+            .lock()
+            .take(4096)
+            .read_line(&mut password)
+            .context("reading the password")?;
     }
-    std::io::stdin()
-        .lock()
-        .take(4096)
-        .read_line(&mut password)
-        .context("reading the password")?;
     let password = password.trim_end_matches(['\n', '\r']);
-    if password.is_empty() {
-        bail!(
-            "no password on standard input: printf '%s' \"$PASSWORD\" | tenure user …, or --no-password"
-        );
+    if password.is_empty() || password.len() > MAX_PASSWORD {
+        return wrong(Err(anyhow!(
+            "a password must have 1 to {MAX_PASSWORD} bytes: type it, or pipe it in with printf '%s' \"$PASSWORD\" | tenure user …"
+        )));
     }
     Hasher::default().hash(password, &Entropy::system())
 }
@@ -237,7 +265,7 @@ impl Named {
             Ok(true)
         })?;
         if !found {
-            bail!("there is no user {:?}", self.user);
+            return wrong(Err(anyhow!("there is no user {:?}", self.user)));
         }
         say("done");
         Ok(())

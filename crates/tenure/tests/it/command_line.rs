@@ -251,3 +251,159 @@ fn a_database_that_others_can_read_is_named_at_start() {
     // It has travelled in time, so it does not start; the warning comes before.
     place.fails(SERVE, 1, &["chmod 600", "tenure.db"]);
 }
+
+#[test]
+fn wrong_input_exits_with_2_and_says_where_it_is_wrong() {
+    let place = backed_up();
+    place.write(
+        "bad.yaml",
+        "clients:\n  - name: A\n    callbacks: [x]\ntenant:\n  session_lifetime: abc\n",
+    );
+    place.write("odd.yaml", "clients: [");
+    std::fs::write(
+        place.path("latin.yaml"),
+        b"tenant:\n  friendly_name: Caf\xe9\n",
+    )
+    .unwrap();
+    place.write(
+        "url.toml",
+        "listen = \"127.0.0.1:0\"\nbase_url = \"http://id.example.com\"\n",
+    );
+    place.write("proxy.toml", "\n\ntrusted_proxies = [\"10.0.0.0/99\"]\n");
+    place.write("key.toml", "base_ulr = \"x\"\n");
+    place.write("users.json", "[{\"email\": 7}, {\"name\": \"nobody\"}]");
+    place.write("broken.json", "{}");
+    let table: [(&str, &[&str]); 22] = [
+        ("apply nowhere.yaml", &["nowhere.yaml"]),
+        (
+            "apply bad.yaml",
+            &[
+                "bad.yaml, line 3: ",
+                "bad.yaml, line 5: session_lifetime",
+                "write a number",
+            ],
+        ),
+        (
+            "check bad.yaml",
+            &["bad.yaml, line 3: ", "bad.yaml, line 5: "],
+        ),
+        ("check bad.yaml --json", &["bad.yaml, line 3: "]),
+        ("check odd.yaml", &["odd.yaml, line "]),
+        ("check latin.yaml", &["latin.yaml, line 2: not UTF-8"]),
+        (
+            "check url.toml",
+            &["url.toml, line 2: base_url", "must be https"],
+        ),
+        (
+            "check proxy.toml",
+            &["proxy.toml, line 3: trusted_proxies", "10.0.0.0/99"],
+        ),
+        ("check key.toml", &["key.toml, line 1: ", "base_ulr"]),
+        ("serve --config url.toml", &["url.toml, line 2: base_url"]),
+        ("serve", &["--base-url"]),
+        ("serve --base-url http://id.example.com", &["must be https"]),
+        (
+            "serve --base-url https://id.example.com --database mysql:x",
+            &["sqlite:PATH"],
+        ),
+        ("serve --bse-url x", &["--bse-url"]),
+        ("user list --database sqlite:nowhere.db", &["nowhere.db"]),
+        ("user block nobody", &["nobody"]),
+        ("user import users.json", &["users.json", "no user of it"]),
+        (
+            "user import broken.json",
+            &["broken.json", "array of users"],
+        ),
+        ("session show x", &["not a session id"]),
+        ("session end AAAAAAAAAAAAAAAAAAAAAA", &["no session"]),
+        ("backup backup.db", &["backup.db exists"]),
+        ("demo --port 65535", &["65535"]),
+    ];
+    for (arguments, words) in table {
+        place.fails(arguments, 2, words);
+    }
+    for email in ["", "not an email", "ada"] {
+        let output = place
+            .command("user add --no-password")
+            .arg(email)
+            .output()
+            .unwrap();
+        let (code, out, err) = told(&output);
+        assert_eq!(code, 2, "{email:?}: {out}{err}");
+        assert!(err.contains("ada@example.com"), "{err}");
+    }
+}
+
+#[test]
+fn what_fails_otherwise_exits_with_1_and_names_the_file() {
+    let place = backed_up();
+    place.write("text.db", &"not a database ".repeat(1000));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap();
+    let fresh = "--base-url http://localhost:7100 --database sqlite:fresh.db";
+    let table: [(&str, &[&str]); 5] = [
+        (
+            "user list --database sqlite:text.db",
+            &["text.db", "not a database"],
+        ),
+        (
+            "apply t.yaml --database sqlite:missing/t.db",
+            &["missing/t.db"],
+        ),
+        ("backup missing/backup.db", &["missing/backup.db"]),
+        ("user list --key-file missing.key", &["missing.key"]),
+        (
+            &format!("serve --listen {port} {fresh}"),
+            &[&port.to_string()],
+        ),
+    ];
+    for (arguments, words) in table {
+        place.fails(arguments, 1, words);
+    }
+}
+
+#[test]
+fn a_dry_run_makes_nothing() {
+    let place = Place::new();
+    place.write("t.yaml", TENANT);
+    let out = place.succeeds("apply t.yaml --dry-run");
+    assert!(out.contains("planned: 2 to create"), "{out}");
+    assert_eq!(place.files(), ["t.yaml"]);
+    place.succeeds("apply t.yaml");
+    let out = place.succeeds("apply t.yaml --dry-run --json");
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(plan["dry_run"], true);
+    assert_eq!(plan["changes"][0]["action"], "unchanged");
+}
+
+#[test]
+fn the_documented_tenants_have_no_warnings() {
+    let place = Place::new();
+    let readme = include_str!("../../../../README.md");
+    let in_readme = readme.split("```yaml\n").nth(1).unwrap();
+    place.write("readme.yaml", in_readme.split("```").next().unwrap());
+    place.write(
+        "example.yaml",
+        include_str!("../../../../examples/tenant.yaml"),
+    );
+    for file in ["readme.yaml", "example.yaml"] {
+        let out = place.succeeds(&format!("check {file}"));
+        assert!(out.contains(" 0 warnings"), "{out}");
+    }
+}
+
+/// Whoever asks for help may have a password in the environment.
+#[test]
+fn help_does_not_print_the_environment() {
+    let place = Place::new();
+    for arguments in ["serve --help", "user list --help"] {
+        let output = place
+            .command(arguments)
+            .env("TENURE_DATABASE", "postgres://tenure:s3cret@db/tenure")
+            .output()
+            .unwrap();
+        let (code, out, err) = told(&output);
+        assert!(code == 0 && out.contains("TENURE_DATABASE"));
+        assert!(!out.contains("s3cret") && !err.contains("s3cret"));
+    }
+}
