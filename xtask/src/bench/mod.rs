@@ -5,6 +5,7 @@
 //! generator itself costs beside the server.
 
 mod engine;
+mod import;
 mod limits;
 mod load;
 mod report;
@@ -26,7 +27,7 @@ pub struct Args {
     /// Where to write the figures as JSON
     #[arg(long, default_value = "target/bench.json")]
     json: std::path::PathBuf,
-    /// Leave out the runs with 100,000 and 1,000,000 sessions
+    /// Leave out the runs with 100,000 and 1,000,000 sessions, and the import of 100,000 users
     #[arg(long)]
     quick: bool,
     /// The engine: the embedded one, or a PostgreSQL of the bench's own
@@ -39,6 +40,8 @@ pub struct Args {
 
 /// Connections that are kept busy.
 const CONNECTIONS: usize = 32;
+/// Users of the import.
+const IMPORTED: usize = 100_000;
 /// Sessions that a run draws from.
 const SAMPLE: usize = 20_000;
 
@@ -74,6 +77,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     })?;
+    if !args.quick && !engine.is_shared() {
+        report.import = Some(import::measure(IMPORTED)?);
+    }
     say(&report.table());
     std::fs::write(&args.json, report.json())
         .with_context(|| format!("writing {}", args.json.display()))?;

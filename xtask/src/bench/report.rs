@@ -1,5 +1,6 @@
 //! The table, and the same as JSON.
 
+use super::import::Import;
 use super::limits::Limits;
 use super::load::Measured;
 use serde_json::json;
@@ -43,6 +44,7 @@ pub struct Report {
     pub memory: Vec<(usize, u64, u64)>,
     pub disk: Vec<(usize, u64)>,
     pub start_up: Vec<(usize, Duration)>,
+    pub import: Option<Import>,
     /// The refresh rate with a million sessions over that with a thousand.
     pub large_to_small: Option<f64>,
     /// The refresh rate of two servers over that of one.
@@ -121,6 +123,15 @@ impl Report {
                 time.as_millis()
             )?;
         }
+        if let Some(import) = &self.import {
+            writeln!(
+                out,
+                "import of {} users: {:.0} users/s, {:.1} MB at the most",
+                import.users,
+                import.rate(),
+                mega(import.peak_memory)
+            )?;
+        }
         if let Some(share) = self.large_to_small {
             writeln!(
                 out,
@@ -160,6 +171,7 @@ impl Report {
             "memory": self.memory.iter().map(|(n, a, b)| json!({"sessions": n, "at_start": a, "after_load": b})).collect::<Vec<_>>(),
             "disk": self.disk.iter().map(|(n, b)| json!({"sessions": n, "bytes": b})).collect::<Vec<_>>(),
             "start_up_ms": self.start_up.iter().map(|(n, t)| json!({"sessions": n, "ms": t.as_millis()})).collect::<Vec<_>>(),
+            "import": self.import.map(|i| json!({"users": i.users, "per_second": i.rate(), "peak_memory_bytes": i.peak_memory})),
             "million_to_thousand": self.large_to_small,
             "two_servers_to_one": self.two_to_one,
             "beside_expired_rows": self.expired.map(|(rows, share)| json!({"rows": rows, "share": share})),

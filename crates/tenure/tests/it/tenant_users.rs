@@ -2,6 +2,8 @@
 
 use crate::world::{OFFLINE, World, silent, spa};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tenure::import::{self, Imported};
 use tenure::users;
 use tenure_protocol::model::User;
@@ -303,4 +305,61 @@ async fn apply_keeps_a_block_that_the_file_does_not_speak_of() {
         let user = world.user("auth0|ada").await.user;
         assert!(user.blocked && user.valid_after == world.clock.now());
     }
+}
+
+/// A file that is made as it is read.
+struct Generated {
+    total: usize,
+    /// Entries that were read.
+    read: Arc<AtomicUsize>,
+    rest: Vec<u8>,
+}
+
+impl std::io::Read for Generated {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.rest.is_empty() {
+            let n = self.read.fetch_add(1, Ordering::SeqCst);
+            self.rest = match n {
+                n if n > self.total => Vec::new(),
+                n if n == self.total => b"]".to_vec(),
+                n => {
+                    let mark = if n == 0 { '[' } else { ',' };
+                    format!("{mark}{{\"email\": \"user{n}@example.com\"}}").into_bytes()
+                }
+            };
+        }
+        let count = self.rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.rest[..count]);
+        self.rest.drain(..count);
+        Ok(count)
+    }
+}
+
+/// A million users need no more memory than two batches: what was read and is not yet stored is bounded.
+#[tokio::test]
+async fn an_import_holds_no_more_than_a_batch() {
+    const TOTAL: usize = 5_000;
+    let world = World::new().await;
+    let (store, clock) = (world.app.store.clone(), world.clock.clone());
+    let read = Arc::new(AtomicUsize::new(0));
+    let input = Generated {
+        total: TOTAL,
+        read: read.clone(),
+        rest: Vec::new(),
+    };
+    let run = tokio::task::spawn_blocking(move || {
+        let mut held = Vec::new();
+        let progress = |so_far: &Imported| {
+            held.push(read.load(Ordering::SeqCst).saturating_sub(so_far.created));
+        };
+        let total = import::run(&store, input, false, &clock, |_, _| {}, progress).unwrap();
+        (total, held)
+    });
+    let (total, held) = run.await.unwrap();
+    assert_eq!(total.created, TOTAL);
+    // The reader's own buffer besides.
+    assert!(
+        held.len() >= 10 && held.iter().all(|held| *held < 500),
+        "{held:?}"
+    );
 }
