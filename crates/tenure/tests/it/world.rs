@@ -180,7 +180,7 @@ impl Answer {
         let (object, rest) = rest.split_once("}, ").unwrap();
         let origin = rest.split_once(");").unwrap().0;
         (
-            serde_json::from_str(&format!("{object}")).unwrap(),
+            serde_json::from_str(object).unwrap(),
             serde_json::from_str(origin).unwrap(),
         )
     }
