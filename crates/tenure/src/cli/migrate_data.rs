@@ -1,11 +1,11 @@
 //! `tenure migrate-data`: an installation moves to another database.
 
-use super::say;
+use super::{say, wrong};
 use crate::config::DatabaseUrl;
 use crate::crypto::master::Master;
 use crate::database::{Pool, open_master, open_store};
 use crate::entropy::Entropy;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,13 +33,13 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let (from_url, to_url) = (
-        DatabaseUrl::parse(&args.from)?,
-        DatabaseUrl::parse(&args.to)?,
+        wrong(DatabaseUrl::parse(&args.from))?,
+        wrong(DatabaseUrl::parse(&args.to))?,
     );
     if let DatabaseUrl::Sqlite(path) = &from_url
         && !path.exists()
     {
-        bail!("there is no database at {}", path.display());
+        return wrong(Err(anyhow!("there is no database at {}", path.display())));
     }
     // One closure reads everything: it must not be cut off by the deadline of a request.
     let pool = Pool {
