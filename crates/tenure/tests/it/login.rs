@@ -191,9 +191,9 @@ async fn the_cost_of_imported_hashes_is_known_before_anybody_signs_in() {
         .await;
     let import = r#"[{"email": "old@example.com", "custom_password_hash": {"algorithm": "pbkdf2",
         "hash": {"value": "$pbkdf2-sha256$i=1000,l=16$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg"}}}]"#;
-    let (store, now) = (world.app.store.clone(), world.clock.now());
+    let (store, clock) = (world.app.store.clone(), world.clock.clone());
     let imported = tokio::task::spawn_blocking(move || {
-        tenure::import::run(&store, import.as_bytes(), false, now, |_, _| {}, |_| {})
+        tenure::import::run(&store, import.as_bytes(), false, &clock, |_, _| {}, |_| {})
     });
     assert_eq!(imported.await.unwrap().unwrap().created, 1);
     let known = world

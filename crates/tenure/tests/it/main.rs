@@ -10,9 +10,9 @@
 
 mod again;
 mod authorize;
+mod command_line;
 mod ends;
 mod lessons;
-mod command_line;
 mod limits;
 mod login;
 mod logout;
