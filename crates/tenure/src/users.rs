@@ -10,7 +10,7 @@ use tenure_protocol::limits::Caps;
 use tenure_protocol::model::User;
 use tenure_protocol::refresh::Family;
 use tenure_protocol::session::{End, EndReason, Rule};
-use tenure_store::{SessionFilter, StoreError, Tx, UserRow};
+use tenure_store::{StoreError, Tx, UserRow};
 
 /// Whether a text has the form of an e-mail address. Only a message sent to it could tell more.
 pub fn is_email(text: &str) -> bool {
@@ -90,16 +90,12 @@ pub fn delete(tx: &Tx<'_>, user_id: &str, now: Timestamp, tail: &str) -> Result<
     if !tx.delete_user(user_id)? {
         return Ok(false);
     }
-    let filter = SessionFilter {
-        user_id: Some(user_id.to_owned()),
-        limit: ENDED_AT_ONCE,
-        ..SessionFilter::default()
-    };
     let end = End {
         at: now,
         reason: EndReason::AccountDisabled,
         by: String::new(),
         from: String::new(),
+        rule: Rule::User.name().to_owned(),
     };
     let (settings, caps, entropy) = (Settings::load(tx)?, Caps::default(), Entropy::system());
     let judge = Judge {
@@ -109,16 +105,16 @@ pub fn delete(tx: &Tx<'_>, user_id: &str, now: Timestamp, tail: &str) -> Result<
         metrics: None,
         now,
     };
-    for session in tx.sessions(&filter)? {
-        // Read again: whoever changes a session or its families holds it.
-        let Some(session) = tx.session(&session.sid)? else {
-            continue;
-        };
-        if session.end.is_none() {
-            end_session(tx, &session, end.clone(), judge, Rule::User.name())?;
+    for sid in tx.unended_sessions(user_id, None, ENDED_AT_ONCE)? {
+        // Whoever changes a session or its families holds it.
+        if let Some(session) = tx.session(&sid)? {
+            end_session(tx, &session, end.clone(), judge)?;
         }
-        // Offline families outlive their session, but not their user.
-        for family in tx.families_of_session(&session.sid)? {
+    }
+    // Offline families outlive their session, but not their user.
+    for sid in tx.sessions_with_unended_families(user_id, None, ENDED_AT_ONCE)? {
+        tx.session(&sid)?;
+        for family in tx.families_of_session(&sid)? {
             if family.end.is_none() {
                 let generation = family.generation;
                 let end = Some(end.clone());
