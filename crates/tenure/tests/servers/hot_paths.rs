@@ -95,9 +95,30 @@ fn assert_hot(name: &str, plans: &[Value]) {
     plans.iter().for_each(assert_addressed);
 }
 
+/// Enough sessions and families that the planner, which knows their number, sees what an index saves.
+fn fill(fleet: &Fleet) {
+    fleet.sql(
+        "INSERT INTO users (user_id, body, blocked, valid_after) \
+         SELECT 'somebody ' || n, '{}', 0, 0 FROM generate_series(0, 4999) AS n; \
+         INSERT INTO sessions (sid, user_id, secret_hash, created_at, authenticated_at, last_active_at, \
+         idle_deadline, absolute_deadline, body, due_at) \
+         SELECT decode(md5(n::text), 'hex'), 'somebody ' || n % 5000, '', 0, 0, 0, 9e15::bigint, \
+         9e15::bigint, '{}', 9e15::bigint FROM generate_series(1, 20000) AS n; \
+         INSERT INTO families (sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
+         last_exchanged_at, body, history) \
+         SELECT sid, sid, 'spa', user_id, 'offline', '', 1, 1, 0, '{}', '{}' FROM sessions; \
+         INSERT INTO participants (sid, client_id, first_seen_at, last_seen_at) \
+         SELECT sid, 'spa', 0, 0 FROM sessions; \
+         INSERT INTO codes (sid, hash, expires_at, body) SELECT sid, sid, 9e15::bigint, '{}' FROM sessions; \
+         INSERT INTO revoked_tokens (sid, jti, expires_at) SELECT sid, 'x', 9e15::bigint FROM sessions; \
+         ANALYZE",
+    );
+}
+
 #[test]
 fn hot_paths_address_one_session_with_at_most_three_statements() {
     let fleet = Fleet::with(&talkative());
+    fill(&fleet);
     let server = fleet.server();
     let mut observed = Observed { fleet, server };
     let mut browser = Browser::default();
