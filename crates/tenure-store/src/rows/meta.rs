@@ -95,11 +95,29 @@ impl Tx<'_> {
     /// Ends at most `most` sessions and families that have not ended (`policy_change`, by `restore`).
     /// Tells how many of each.
     pub fn end_batch(&self, now: Timestamp, most: i64) -> Result<(usize, usize), StoreError> {
-        let sessions = self.execute(
-            "UPDATE sessions SET ended_at = $1, end_reason = 'policy_change', end_by = 'restore', \
-             end_from = '', end_rule = 'restore' WHERE sid IN (SELECT sid FROM sessions WHERE ended_at IS NULL LIMIT $2)",
-            &[now.into(), most.into()],
+        let sids = self.query(
+            "SELECT sid FROM sessions WHERE ended_at IS NULL LIMIT $1",
+            &[most.into()],
+            |row| row.blob(0),
         )?;
+        for sid in &sids {
+            self.execute(
+                "UPDATE sessions SET ended_at = $1, end_reason = 'policy_change', \
+                 end_by = 'restore', end_from = '', end_rule = 'restore' WHERE sid = $2",
+                &[now.into(), sid.as_slice().into()],
+            )?;
+            // Whoever relied on it is told, as of any other end.
+            self.execute(
+                "INSERT INTO deliveries \
+                 (sid, client_id, user_id, reason, state, attempts, created_at, due_at) \
+                 SELECT sessions.sid, participants.client_id, sessions.user_id, 'policy_change', \
+                 'pending', 0, CAST($1 AS BIGINT), CAST($1 AS BIGINT) FROM sessions \
+                 JOIN participants ON participants.sid = sessions.sid WHERE sessions.sid = $2 \
+                 ON CONFLICT (sid, client_id) DO NOTHING",
+                &[now.into(), sid.as_slice().into()],
+            )?;
+        }
+        let sessions = sids.len();
         let families = self.execute(
             "UPDATE families SET ended_at = $1, end_reason = 'policy_change', end_by = 'restore', \
              end_from = '', end_rule = 'restore' WHERE (sid, family_id) IN \

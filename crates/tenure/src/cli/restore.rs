@@ -13,9 +13,10 @@ use tenure_store::{Options, Store, StoreError};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The backup, as `tenure backup` wrote it
+    /// The backup, as `tenure backup` wrote it; none for a PostgreSQL database, which pg_restore or
+    /// its like has put back before: then this ends what must not live on
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     #[command(flatten)]
     installation: Installation,
     /// Keep sessions and refresh tokens alive. A rotation made after the backup is forgotten, so a
@@ -26,21 +27,31 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let url = wrong(args.installation.url())?;
-    let DatabaseUrl::Sqlite(target) = &url else {
-        return wrong(Err(anyhow!(
-            "a PostgreSQL database is restored with its own tools, such as pg_restore"
-        )));
+    let (target, file) = match (&url, &args.file) {
+        (DatabaseUrl::Sqlite(target), Some(file)) => (target, file),
+        (DatabaseUrl::Sqlite(_), None) => {
+            return wrong(Err(anyhow!(
+                "which backup? tenure restore FILE --database …"
+            )));
+        }
+        (DatabaseUrl::Postgres(_), Some(_)) => {
+            return wrong(Err(anyhow!(
+                "a PostgreSQL database is put back with its own tools, such as pg_restore; then run \
+                 tenure restore without a file, before any server starts"
+            )));
+        }
+        (DatabaseUrl::Postgres(_), None) => return after_pg_restore(&args),
     };
-    wrong(refuse_leftovers(&args.file, target))?;
+    wrong(refuse_leftovers(file, target))?;
     // A server whose database was moved away under it still writes to its log.
     let _serving = beside(target, ".lock")
         .exists()
         .then(|| Serving::begin(&url))
         .transpose()?;
-    let draft = Draft::copy(&args.file, target)?;
+    let draft = Draft::copy(file, target)?;
     let (epoch, ended) = draft
         .make_safe(args.keep_sessions)
-        .with_context(|| format!("{} cannot be restored", args.file.display()))?;
+        .with_context(|| format!("{} cannot be restored", file.display()))?;
     draft.put_in_place(target)?;
     if args.keep_sessions {
         say(format_args!(
@@ -52,6 +63,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "restored to {}; epoch {epoch}, {ended} sessions ended",
             target.display()
         ));
+    }
+    Ok(())
+}
+
+/// The database is back as it was: what was rotated or ended since then is forgotten, so everything
+/// that lives is ended, and a new epoch begins.
+fn after_pg_restore(args: &Args) -> anyhow::Result<()> {
+    let opened = args.installation.open(false)?;
+    let (epoch, ended) = opened.store.restore(args.keep_sessions, opened.now()?)?;
+    opened.store.close();
+    if args.keep_sessions {
+        say(format_args!("epoch {epoch}; sessions were kept"));
+    } else {
+        say(format_args!("epoch {epoch}, {ended} sessions ended"));
     }
     Ok(())
 }

@@ -151,3 +151,57 @@ fn an_interrupted_move_begins_anew() {
     let mut server = fleet.spawn(&target, &[]);
     server.wait_until_ready();
 }
+
+/// What was rotated after the backup is forgotten by it, so nothing of it may live on.
+#[test]
+fn a_database_put_back_by_its_own_tools_is_made_safe() {
+    let mut fleet = Fleet::new();
+    let server = fleet.server();
+    let mut browser = Browser::default();
+    let code = browser.code(server.port, server.port);
+    let old = http::redeem(server.port, &code)
+        .unwrap()
+        .text("refresh_token");
+    let bin = tenure_cluster::bin_folder().unwrap();
+    let dump = fleet.folder().join("dump.sql");
+    let dumped = Command::new(bin.join("pg_dump"))
+        .arg("--file")
+        .arg(&dump)
+        .arg(&fleet.url)
+        .output()
+        .unwrap();
+    assert!(dumped.status.success(), "{}", words(&dumped));
+    assert_eq!(http::refresh(server.port, &old).unwrap().status, 200);
+    drop(server);
+    let restored = fleet.cluster.database().unwrap();
+    let put_back = Command::new(bin.join("psql"))
+        .args(["--quiet", "--set=ON_ERROR_STOP=1", "--file"])
+        .arg(&dump)
+        .arg(&restored)
+        .output()
+        .unwrap();
+    assert!(put_back.status.success(), "{}", words(&put_back));
+    fleet.url = restored;
+    let with_a_file = fleet.command(&["restore", dump.to_str().unwrap()]);
+    assert!(
+        words(&with_a_file).contains("pg_restore"),
+        "{}",
+        words(&with_a_file)
+    );
+    let safe = fleet.command(&["restore"]);
+    assert!(
+        words(&safe).contains("1 sessions ended"),
+        "{}",
+        words(&safe)
+    );
+    let server = fleet.server();
+    let refused = http::refresh(server.port, &old).unwrap();
+    assert_eq!(refused.text("error"), "invalid_grant");
+    let silent = browser.get(server.port, &authorize(&[("prompt", "none")]));
+    assert_eq!(silent.answered("error").as_deref(), Some("login_required"));
+    assert_eq!(
+        fleet.sql("SELECT count(*) FROM deliveries"),
+        "1",
+        "the relying party is told"
+    );
+}
