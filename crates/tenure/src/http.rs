@@ -4,14 +4,16 @@ use crate::app::App;
 use crate::forwarded;
 use axum::extract::{FromRequestParts, Request};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tenure_protocol::params::Params;
 use tenure_protocol::refresh::Origin;
 use tenure_protocol::session::Device;
 use tenure_protocol::{RefusalReason, Sid, Timestamp};
+use tokio::sync::watch;
 
 /// The largest body that any endpoint reads.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -19,6 +21,30 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// The peer of the connection, put into the request by the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// How long a body may take; put into the request by the listener.
+#[derive(Clone, Debug)]
+pub struct BodyPatience {
+    pub timeout: Duration,
+    /// What is left of the time once the server is asked to stop.
+    pub stop_grace: Duration,
+    pub stopped: watch::Receiver<bool>,
+}
+
+impl BodyPatience {
+    async fn ends(mut self) {
+        let stopped = async {
+            if self.stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(self.stop_grace).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(self.timeout) => {}
+            () = stopped => {}
+        }
+    }
+}
 
 /// Who makes the request.
 #[derive(Clone, Debug, Default)]
@@ -242,21 +268,36 @@ pub fn is_navigation(headers: &HeaderMap) -> bool {
         .is_none_or(|dest| dest == "document")
 }
 
-/// The body of a request, up to [`BODY_LIMIT`].
+/// The body of a request, up to [`BODY_LIMIT`], within the listener's patience.
 ///
 /// # Errors
-/// 413 when it is larger.
+/// 413 when it is larger, 408 when it does not come in time.
 pub async fn read_body(
     request: Request,
 ) -> Result<(Parts, bytes::Bytes), axum::response::Response> {
-    use axum::response::IntoResponse as _;
     let (parts, body) = request.into_parts();
-    match axum::body::to_bytes(body, BODY_LIMIT).await {
+    let patience = parts.extensions.get::<BodyPatience>().cloned();
+    let expired = async {
+        match patience {
+            Some(patience) => patience.ends().await,
+            None => std::future::pending().await,
+        }
+    };
+    let read = tokio::select! {
+        read = axum::body::to_bytes(body, BODY_LIMIT) => read,
+        () = expired => return Err(refuse_body(StatusCode::REQUEST_TIMEOUT, "the request body did not come in time\n")),
+    };
+    match read {
         Ok(bytes) => Ok((parts, bytes)),
-        Err(_) => Err((
-            http::StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => Err(refuse_body(
+            StatusCode::PAYLOAD_TOO_LARGE,
             "the request body is too large\n",
-        )
-            .into_response()),
+        )),
     }
+}
+
+/// The rest of the body would be taken for the next request: the connection ends with this answer.
+fn refuse_body(status: StatusCode, text: &'static str) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    (status, [(header::CONNECTION, "close")], text).into_response()
 }

@@ -10,6 +10,7 @@
 )]
 
 mod authorize;
+mod connections;
 mod limits;
 mod login;
 mod logout;

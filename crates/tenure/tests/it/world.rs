@@ -121,7 +121,7 @@ pub fn cluster() -> &'static Cluster {
 pub struct World {
     pub app: Arc<App>,
     pub clock: Clock,
-    router: Router,
+    pub router: Router,
     _folder: tempfile::TempDir,
 }
 
