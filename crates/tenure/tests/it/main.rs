@@ -3,21 +3,24 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "tests"
 )]
 
 mod authorize;
+mod browser;
 mod connections;
+mod discovery;
 mod limits;
 mod login;
 mod logout;
 mod machines;
 mod openidconnect;
 mod operations;
+mod par;
 mod refresh;
+mod refresh_races;
 mod tenant_file;
 mod token;
 mod world;
