@@ -4,9 +4,9 @@ mod advance;
 mod request;
 
 pub use advance::{Issued, missing_consent};
-pub use request::{Context, Unfit, context};
+pub use request::{Addressed, Context, Unfit, check, context};
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Target};
 use super::issue;
 use super::transaction::Transaction;
 use super::{consent, login, par};
@@ -14,11 +14,12 @@ use crate::app::App;
 use crate::http::{self, Caller};
 use crate::pages;
 use crate::respond::Failure;
+use crate::settings::Settings;
 use crate::tenant_log::kind;
 use ::http::{HeaderMap, HeaderValue, Method, header};
 use advance::{Advance, advance};
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::sync::Arc;
 use tenure_protocol::RefusalReason;
 use tenure_protocol::params::Params;
@@ -34,10 +35,11 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         Method::POST => body.as_ref(),
         _ => parts.uri.query().unwrap_or_default().as_bytes(),
     };
-    let params = match Params::parse(text) {
-        Ok(params) => params,
-        Err(reason) => return pages::error(&app, &parts.headers, reason, None),
-    };
+    let (params, whole) = Params::read(text);
+    if !whole {
+        let unfit = Unfit::because(&app, &params, RefusalReason::MalformedRequest);
+        return unfit.answer(&app, &parts.headers);
+    }
     if parts.method == Method::POST {
         // The page that follows must survive a reload: the request goes on as a GET where it fits one.
         if params.first("prompt") != Some("none") && body.len() < 6_000 {
@@ -49,12 +51,19 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
 
 async fn begin(app: Arc<App>, caller: Caller, headers: &HeaderMap, params: Params) -> Response {
     let now = app.clock.now();
-    let (params, pushed) = match par::resolve(&app, params, now).await {
-        Ok(resolved) => resolved,
-        Err(Failure::Refused(reason)) => return pages::error(&app, headers, reason, None),
-        Err(Failure::Broken(error)) => return pages::broken(&app, headers, &error),
+    let transaction = match par::resolve(&app, &params, now).await {
+        Ok(Some((pushed, reference))) => Transaction::begin(&pushed, Some(reference), now),
+        Ok(None) => Transaction::begin(&params, None, now),
+        Err(Failure::Refused(reason)) => {
+            return Unfit::because(&app, &params, reason).answer(&app, headers);
+        }
+        Err(Failure::Broken(error)) => {
+            return match Addressed::of(&app, &params) {
+                Ok(to) => broken_at(&app, &to.settings, &to.target, &error),
+                Err(_) => pages::broken(&app, headers, &error),
+            };
+        }
     };
-    let transaction = Transaction::begin(&params, pushed, now);
     proceed(app, caller, headers, transaction).await
 }
 
@@ -162,6 +171,10 @@ fn refused_response(context: &Context, reason: RefusalReason, over: Option<EndRe
 /// The redirect target is verified, so even a broken database is answered there: a silent request
 /// must never leave its application waiting.
 fn broken_response(context: &Context, error: &anyhow::Error) -> Response {
+    broken_at(&context.app, &context.settings, &context.target, error)
+}
+
+fn broken_at(app: &App, settings: &Settings, target: &Target, error: &anyhow::Error) -> Response {
     let correlation_id = crate::respond::correlation_id();
     tracing::error!(%correlation_id, error = format!("{error:#}"), "authorization failed");
     let error = tenure_protocol::OAuthError {
@@ -169,5 +182,5 @@ fn broken_response(context: &Context, error: &anyhow::Error) -> Response {
         description: "The authorization server failed; try again",
         status: 503,
     };
-    answer::error(&context.app, &context.settings, &context.target, error).into_response()
+    answer::error(app, settings, target, error)
 }

@@ -60,17 +60,17 @@ async fn push(
     Ok(reference)
 }
 
-/// Replaces a `request_uri` by the parameters it stands for; the reference is used up when the answer is issued.
+/// The parameters that a `request_uri` stands for; the reference is used up when the answer is issued.
 ///
 /// # Errors
 /// The reference is unknown, expired, another client's, or not one of ours.
 pub async fn resolve(
     app: &App,
-    params: Params,
+    params: &Params,
     now: Timestamp,
-) -> Result<(Params, Option<String>), Failure> {
+) -> Result<Option<(Params, String)>, Failure> {
     let Some(reference) = params.get("request_uri")?.map(str::to_owned) else {
-        return Ok((params, None));
+        return Ok(None);
     };
     if !reference.starts_with(PREFIX) {
         return Err(RefusalReason::RequestUriNotSupported.into());
@@ -84,5 +84,5 @@ pub async fn resolve(
     if params.get("client_id")? != pushed.get("client_id")? {
         return Err(RefusalReason::ParNotBound.into());
     }
-    Ok((pushed, Some(reference)))
+    Ok(Some((pushed, reference)))
 }

@@ -42,9 +42,10 @@ async fn pushed_requests_are_bound_used_once_and_survive_a_reload() {
             .starts_with("http://localhost:3001/callback?code="),
         "{answer:?}"
     );
+    let used = browser.get(&path("web")).await;
     assert_eq!(
-        browser.get(&path("web")).await.status,
-        StatusCode::BAD_REQUEST,
+        used.answered("error").as_deref(),
+        Some("invalid_request_uri"),
         "used up"
     );
     let nested = world

@@ -1,7 +1,7 @@
 //! Wrong input of every kind gets the RFC's error, never a 500, and leaves nothing changed.
 //! (That no answer is a 500 is asserted for every request of every journey.)
 
-use crate::world::{OFFLINE, VERIFIER, World, authorize, spa};
+use crate::world::{OFFLINE, VERIFIER, World, authorize, silent, spa};
 use axum::body::Body;
 use http::{Request, StatusCode};
 
@@ -21,12 +21,15 @@ async fn requests_at_authorize_that_cannot_be_redirected() {
         spa(&[("redirect_uri", "")]),
         format!("{}&client_id=spa", spa(&[])),
         format!("{}&redirect_uri=https://evil.example", spa(&[])),
-        format!("{}&state=%FF%FE", spa(&[])),
+        format!("{}&nonce=%FF%FE", spa(&[("client_id", "nobody")])),
         format!(
-            "{}&request_uri=urn:ietf:params:oauth:request_uri:unknown",
-            spa(&[])
+            "{}&nonce=%FF%FE",
+            spa(&[("redirect_uri", "https://evil.example/cb")])
         ),
-        format!("{}&request_uri=https://evil.example/request", spa(&[])),
+        format!(
+            "{}&request_uri=urn:x",
+            spa(&[("redirect_uri", "https://evil.example/cb")])
+        ),
     ];
     for path in table {
         let answer = world.get(&path).await;
@@ -105,6 +108,44 @@ async fn requests_at_authorize_that_are_answered_at_the_application() {
         ]))
         .await;
     assert_eq!(unknown.status, StatusCode::OK, "unknown values are ignored");
+}
+
+#[tokio::test]
+async fn a_silent_request_of_a_known_application_is_answered_there_however_broken_it_is() {
+    let world = World::new().await;
+    let unknown = "urn:ietf:params:oauth:request_uri:unknown";
+    let table = [
+        ("acr_values=%FF%FE", "invalid_request"),
+        ("%FF=x", "invalid_request"),
+        ("foo=%00", "invalid_request"),
+        ("request_uri=urn:x", "request_uri_not_supported"),
+        (
+            "request_uri=https://evil.example/r",
+            "request_uri_not_supported",
+        ),
+        (&format!("request_uri={unknown}"), "invalid_request_uri"),
+        (
+            &format!("request_uri={unknown}&request_uri=x"),
+            "invalid_request",
+        ),
+    ];
+    for (extra, error) in table {
+        let answer = world.get(&format!("{}&{extra}", silent(&[]))).await;
+        let (message, origin) = answer.message();
+        assert_eq!(message["error"], error, "{extra}");
+        assert_eq!(message["state"], "a==", "{extra}");
+        assert_eq!(origin, "http://localhost:3000", "{extra}");
+        let visible = world.get(&format!("{}&{extra}", spa(&[]))).await;
+        assert_eq!(
+            visible.answered("error").as_deref(),
+            Some(error),
+            "a visible one by its own response mode: {extra}"
+        );
+    }
+    let unreadable = world
+        .get(&format!("{}&state=%FF", silent(&[("state", "")])))
+        .await;
+    assert!(unreadable.message().0.get("state").is_none());
 }
 
 #[tokio::test]

@@ -13,8 +13,11 @@ use ::http::HeaderMap;
 use axum::response::Response;
 use std::sync::Arc;
 use tenure_protocol::authorize::{self, AuthorizeRequest, ResponseMode};
+use tenure_protocol::model::Client;
+use tenure_protocol::params::Params;
+use tenure_protocol::redirect::VerifiedRedirect;
 use tenure_protocol::session::Session;
-use tenure_protocol::{RefusalReason, Timestamp, redirect};
+use tenure_protocol::{OAuthError, RefusalReason, Timestamp, redirect};
 
 /// Everything that is fixed about a request once client and redirect URI are verified.
 #[derive(Clone)]
@@ -35,7 +38,7 @@ pub enum Unfit {
     /// Nothing may be redirected: a local page.
     Local(RefusalReason, Option<Arc<Registered>>),
     /// The target is verified: the error goes there.
-    Redirected(Box<(Arc<Settings>, Target, RefusalReason)>),
+    Redirected(Box<Addressed>, OAuthError),
 }
 
 impl Unfit {
@@ -44,11 +47,77 @@ impl Unfit {
             Self::Local(reason, client) => {
                 pages::error(app, headers, reason, client.as_deref().map(|r| &r.client))
             }
-            Self::Redirected(parts) => {
-                let (settings, target, reason) = *parts;
-                answer::error(app, &settings, &target, reason.oauth_error())
-            }
+            Self::Redirected(to, error) => answer::error(app, &to.settings, &to.target, error),
         }
+    }
+
+    /// What to answer to a request that cannot be read as a whole, or not be completed: its
+    /// application hears of it, if what can be read names one.
+    pub fn because(app: &App, params: &Params, reason: RefusalReason) -> Self {
+        match Addressed::of(app, params) {
+            Ok(addressed) => addressed.refuse(reason),
+            Err(Self::Local(RefusalReason::RedirectUriMissing, client)) => {
+                Self::Local(reason, client)
+            }
+            Err(unfit) => unfit,
+        }
+    }
+}
+
+/// A request's application: its client, and a redirect URI of that client.
+pub struct Addressed {
+    pub settings: Arc<Settings>,
+    pub client: Arc<Registered>,
+    pub target: Target,
+}
+
+impl Addressed {
+    pub fn of(app: &App, params: &Params) -> Result<Self, Unfit> {
+        let settings = app.settings.current();
+        let local = |reason| Unfit::Local(reason, None);
+        let client_id = params.get("client_id").map_err(local)?;
+        let client_id = client_id.ok_or(local(RefusalReason::MissingParameter("client_id")))?;
+        let client = settings
+            .client(client_id)
+            .ok_or(local(RefusalReason::ClientUnknown))?
+            .clone();
+        let local = |reason| Unfit::Local(reason, Some(client.clone()));
+        let requested = params.get("redirect_uri").map_err(local)?;
+        let target = Target {
+            redirect: redirect::verify(&client.client, requested).map_err(local)?,
+            mode: authorize::answer_mode(params),
+            state: params.first("state").map(str::to_owned),
+        };
+        Ok(Self {
+            settings,
+            client,
+            target,
+        })
+    }
+
+    pub fn refuse(self, reason: RefusalReason) -> Unfit {
+        Unfit::Redirected(Box::new(self), reason.oauth_error())
+    }
+
+    /// Reads the rest of the request.
+    fn read(
+        &self,
+        app: &App,
+        transaction: &Transaction,
+        params: &Params,
+    ) -> Result<AuthorizeRequest, RefusalReason> {
+        let client = &self.client.client;
+        if client.require_pushed_authorization_requests && transaction.pushed.is_none() {
+            return Err(RefusalReason::ParRequired);
+        }
+        let request = authorize::parse(params, client)?;
+        check(
+            app,
+            &self.settings,
+            client,
+            (&request, &self.target.redirect),
+        )?;
+        Ok(request)
     }
 }
 
@@ -59,38 +128,18 @@ pub fn context(
     transaction: Transaction,
     cookie: Option<SessionCookie>,
 ) -> Result<Context, Unfit> {
-    let settings = app.settings.current();
     let params = transaction.params();
-    let local = |reason| Unfit::Local(reason, None);
-    let client_id = params.get("client_id").map_err(local)?;
-    let client_id = client_id.ok_or(local(RefusalReason::MissingParameter("client_id")))?;
-    let client = settings
-        .client(client_id)
-        .ok_or(local(RefusalReason::ClientUnknown))?
-        .clone();
-    let local = |reason| Unfit::Local(reason, Some(client.clone()));
-    let requested = params.get("redirect_uri").map_err(local)?;
-    let redirect = redirect::verify(&client.client, requested).map_err(local)?;
-    let state = params.first("state").map(str::to_owned);
-    let target = Target {
-        redirect,
-        mode: authorize::answer_mode(&params),
-        state,
+    let addressed = Addressed::of(&app, &params)?;
+    let request = match addressed.read(&app, &transaction, &params) {
+        Ok(request) => request,
+        Err(reason) => return Err(addressed.refuse(reason)),
     };
-    let refuse = |reason| Unfit::Redirected(Box::new((settings.clone(), target.clone(), reason)));
-    if client.client.require_pushed_authorization_requests && transaction.pushed.is_none() {
-        return Err(refuse(RefusalReason::ParRequired));
-    }
-    let request = authorize::parse(&params, &client.client).map_err(refuse)?;
-    check_web_message(&request, &client, &target).map_err(refuse)?;
-    if request
-        .audience
-        .as_ref()
-        .is_some_and(|aud| !is_known_audience(&app, &settings, aud))
-    {
-        return Err(refuse(RefusalReason::AudienceUnknown));
-    }
     let now = app.clock.now();
+    let Addressed {
+        settings,
+        client,
+        target,
+    } = addressed;
     Ok(Context {
         app,
         settings,
@@ -104,23 +153,28 @@ pub fn context(
     })
 }
 
-fn is_known_audience(app: &App, settings: &Settings, audience: &str) -> bool {
-    settings.api(audience).is_some() || audience == issue::userinfo_audience(app)
-}
-
-/// A code or token is posted only to an origin in `web_origins`; the refusal itself is posted to the
-/// redirect URI's origin, so that the application hears at once which setting is missing.
-fn check_web_message(
-    request: &AuthorizeRequest,
-    client: &Registered,
-    target: &Target,
+/// Checks what a well-formed request asks for against what is registered.
+pub fn check(
+    app: &App,
+    settings: &Settings,
+    client: &Client,
+    (request, redirect): (&AuthorizeRequest, &VerifiedRedirect),
 ) -> Result<(), RefusalReason> {
-    let registered =
-        redirect::origin_matches(&client.client.web_origins, &target.redirect.origin());
-    if request.response_mode == ResponseMode::WebMessage && !registered {
+    // A code or token is posted only to an origin in `web_origins`; the refusal itself is posted to the
+    // redirect URI's origin, so that the application hears at once which setting is missing.
+    if request.response_mode == ResponseMode::WebMessage
+        && !redirect::origin_matches(&client.web_origins, &redirect.origin())
+    {
         return Err(RefusalReason::WebOriginNotRegistered);
     }
-    Ok(())
+    match &request.audience {
+        Some(audience)
+            if settings.api(audience).is_none() && *audience != issue::userinfo_audience(app) =>
+        {
+            Err(RefusalReason::AudienceUnknown)
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Context {
