@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tenure_protocol::RefusalReason;
 use tenure_protocol::model::Client;
+use tenure_protocol::redirect::source_of;
 use tenure_protocol::session::EndReason;
 use text::Text;
 
@@ -275,11 +276,8 @@ pub fn confirm_logout(
         sealed: plan,
         csrf: &guard.token,
     };
-    let target = target.and_then(|url| url::Url::parse(url).ok());
-    let origin = target
-        .map(|url| url.origin().ascii_serialization())
-        .unwrap_or_default();
-    with_guard(app, guard, page(StatusCode::OK, &template, &origin))
+    let target = target.map(source_of).unwrap_or_default();
+    with_guard(app, guard, page(StatusCode::OK, &template, &target))
 }
 
 #[derive(Template)]
@@ -429,9 +427,7 @@ struct FormPostTemplate<'a> {
 /// OAuth 2.0 Form Post Response Mode 1.0: submits itself, with a button for browsers without script.
 pub fn form_post(app: &App, action: &str, fields: &Answer) -> Response {
     let nonce = app.entropy.token(16);
-    let target = url::Url::parse(action)
-        .map(|u| u.origin().ascii_serialization())
-        .unwrap_or_default();
+    let target = source_of(action);
     let csp = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; form-action {target}; frame-ancestors 'none'; base-uri 'none'"
     );
