@@ -268,6 +268,20 @@ pub fn is_navigation(headers: &HeaderMap) -> bool {
         .is_none_or(|dest| dest == "document")
 }
 
+/// Whether the browser makes a request in advance, in case the person goes there.
+pub fn is_speculative(headers: &HeaderMap) -> bool {
+    let says = |name: &str, words: &[&str]| {
+        let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+        values
+            .flat_map(|value| value.split([';', ',', ' ']))
+            .any(|word| words.iter().any(|w| word.eq_ignore_ascii_case(w)))
+    };
+    says("sec-purpose", &["prefetch", "prerender"])
+        || says("purpose", &["prefetch", "prerender"])
+        || says("x-purpose", &["preview", "prefetch"])
+        || says("x-moz", &["prefetch"])
+}
+
 /// The body of a request, up to [`BODY_LIMIT`], within the listener's patience.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ mod limits;
 mod login;
 mod logout;
 mod machines;
+mod navigations;
 mod openidconnect;
 mod operations;
 mod par;
