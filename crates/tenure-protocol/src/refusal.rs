@@ -54,6 +54,7 @@ pub enum RefusalReason {
     RegistrationNotSupported,
     RepeatedParameter,
     RequestNotSupported,
+    RequestTooLarge,
     RequestUriInvalid,
     RequestUriNotSupported,
     ResponseModeUnsupported,
@@ -201,6 +202,7 @@ impl RefusalReason {
                 "request_not_supported",
                 "The request parameter is not supported",
             ),
+            Self::RequestTooLarge => ("invalid_request", "The request is larger than 16384 bytes"),
             Self::RequestUriInvalid => (
                 "invalid_request_uri",
                 "The request_uri is unknown, used or expired",

@@ -1,7 +1,7 @@
 //! For operators and developers: health, metrics, time travel.
 
 use crate::app::App;
-use crate::http::{self, Caller, Peer};
+use crate::http::{self, Peer};
 use crate::respond;
 use ::http::{HeaderMap, StatusCode, header};
 use axum::extract::{Request, State};
@@ -46,8 +46,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(*name))
 }
 
-pub async fn home(State(app): State<Arc<App>>, caller: Caller) -> Response {
-    drop(caller);
+pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app
         .settings
         .current()
@@ -56,7 +55,7 @@ pub async fn home(State(app): State<Arc<App>>, caller: Caller) -> Response {
         .clone()
     {
         Some(url) => crate::oidc::answer::redirect(url),
-        None => crate::pages::no_transaction(&app, &HeaderMap::new()),
+        None => crate::pages::start_over(&app, &headers, None),
     }
 }
 

@@ -29,7 +29,7 @@ every_reason! {
     RedirectUriMismatch, RedirectUriMissing, RedirectUriNotRegistered, RefreshTokenExpired,
     RefreshTokenFamilyEnded(EndReason::AdminRevoked), RefreshTokenFromTheFuture, RefreshTokenReused,
     RefreshTokenSessionOver(EndReason::Absolute), RefreshTokenUnknown, RegistrationNotSupported,
-    RepeatedParameter, RequestNotSupported, RequestUriInvalid, RequestUriNotSupported,
+    RepeatedParameter, RequestNotSupported, RequestTooLarge, RequestUriInvalid, RequestUriNotSupported,
     ResponseModeUnsupported, ResponseTypeMissing, ResponseTypeNotAllowed, ResponseTypeUnsupported,
     ScopeConflict, ScopeInvalid, TokenTypeUnsupported, UnmetAuthenticationRequirements, UserBlocked,
     UserGone, WebOriginNotRegistered, WrongMediaType,

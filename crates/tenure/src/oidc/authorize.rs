@@ -8,8 +8,9 @@ pub use request::{Addressed, Context, Unfit, check, context};
 
 use super::answer::{self, Answer, Target};
 use super::issue;
+use super::par::{self, Standing};
 use super::transaction::Transaction;
-use super::{consent, login, par};
+use super::{consent, login};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::pages;
@@ -25,6 +26,9 @@ use tenure_protocol::RefusalReason;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::EndReason;
 
+/// Bytes. What is larger could not travel on through the pages that follow.
+pub const MOST_OF_A_REQUEST: usize = 16_384;
+
 /// GET with a query, POST with a form: alike (Core 3.1.2.1).
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
     let (parts, body) = match http::read_body(request).await {
@@ -36,9 +40,13 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         _ => parts.uri.query().unwrap_or_default().as_bytes(),
     };
     let (params, whole) = Params::read(text);
-    if !whole {
-        let unfit = Unfit::because(&app, &params, RefusalReason::MalformedRequest);
-        return unfit.answer(&app, &parts.headers);
+    let refused = if text.len() > MOST_OF_A_REQUEST {
+        Some(RefusalReason::RequestTooLarge)
+    } else {
+        (!whole).then_some(RefusalReason::MalformedRequest)
+    };
+    if let Some(reason) = refused {
+        return Unfit::because(&app, &params, reason).answer(&app, &parts.headers);
     }
     if parts.method == Method::POST {
         // The page that follows must survive a reload: the request goes on as a GET where it fits one.
@@ -79,13 +87,37 @@ pub async fn proceed(
         Ok(context) => context,
         Err(refused) => return refused.answer(&app, headers),
     };
-    match advance(&context).await {
-        Ok(Advance::Issued(issued)) => issued_response(&context, *issued, None).await,
-        Ok(Advance::Login(over)) => login::page(&context, headers, over, None),
-        Ok(Advance::Consent(missing)) => consent::page(&context, headers, &missing),
-        Ok(Advance::Refused(reason, over)) => refused_response(&context, reason, over),
-        Err(error) => broken_response(&context, &error.into()),
+    resume(context, None, headers).await
+}
+
+/// The address of a form, opened by itself: the request starts again.
+pub async fn restart(
+    app: Arc<App>,
+    caller: Caller,
+    headers: &HeaderMap,
+    transaction: Transaction,
+) -> Response {
+    let now = app.clock.now();
+    match par::standing(&app, &transaction, now).await {
+        Ok(Standing::Open) => return answer::redirect(transaction.authorize_path()),
+        // The reference is of no use any more, but the form has all that it stood for.
+        Ok(Standing::Expired) if transaction.is_fresh(now) => {}
+        Ok(_) => return start_over(&app, headers, &transaction),
+        Err(error) => return pages::broken(&app, headers, &error.into()),
     }
+    let cookie = app.session_cookie(headers);
+    match context(app.clone(), caller, transaction, cookie) {
+        Ok(context) => login::page(&context, headers, None, None),
+        Err(unfit) => unfit.answer(&app, headers),
+    }
+}
+
+/// For a person whose pushed request was answered before or has expired.
+pub fn start_over(app: &App, headers: &HeaderMap, transaction: &Transaction) -> Response {
+    let settings = app.settings.current();
+    let params = transaction.params();
+    let client = params.first("client_id").and_then(|id| settings.client(id));
+    pages::start_over(app, headers, client.map(|client| &client.client))
 }
 
 /// Continues after a login or a consent, with the session that the form just made or confirmed.
@@ -99,6 +131,10 @@ pub async fn resume(
         Ok(Advance::Login(over)) => with_cookie(login::page(&context, headers, over, None), cookie),
         Ok(Advance::Consent(missing)) => {
             with_cookie(consent::page(&context, headers, &missing), cookie)
+        }
+        Ok(Advance::Refused(RefusalReason::RequestUriInvalid, _)) if !context.is_silent() => {
+            let client = Some(&context.client.client);
+            with_cookie(pages::start_over(&context.app, headers, client), cookie)
         }
         Ok(Advance::Refused(reason, over)) => {
             with_cookie(refused_response(&context, reason, over), cookie)

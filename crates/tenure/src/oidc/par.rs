@@ -1,6 +1,8 @@
 //! `/oauth/par` (RFC 9126): the request is pushed, and the browser carries only a reference to it.
 
+use super::authorize;
 use super::token::client_auth;
+use super::transaction::{FORM_LIFETIME, Transaction};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::respond::{self, Failure};
@@ -10,9 +12,12 @@ use axum::response::Response;
 use serde_json::json;
 use std::sync::Arc;
 use tenure_protocol::params::Params;
-use tenure_protocol::{RefusalReason, Timestamp, authorize, redirect};
+use tenure_protocol::{RefusalReason, Timestamp, authorize as request, redirect};
+use tenure_store::{StoreError, Tx};
 
-pub const KIND: &str = "par";
+const KIND: &str = "par";
+/// The mark of a request that was answered, kept for as long as a form of it could still be sent.
+const USED: &str = "par_used";
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// Seconds. Long enough for the login that follows.
 const LIFETIME: i64 = 600;
@@ -40,11 +45,14 @@ async fn push(
 ) -> Result<String, Failure> {
     let params = http::body_params(headers, body)?;
     let client = client_auth::authenticate(app, caller, headers, &params).await?;
+    if body.len() > authorize::MOST_OF_A_REQUEST {
+        return Err(RefusalReason::RequestTooLarge.into());
+    }
     if params.has("request_uri") {
         return Err(RefusalReason::RequestUriNotSupported.into());
     }
     redirect::verify(&client.client, params.get("redirect_uri")?)?;
-    authorize::parse(&params, &client.client)?;
+    request::parse(&params, &client.client)?;
     let secret = ["client_secret", "client_assertion", "client_assertion_type"];
     let kept = params
         .iter()
@@ -85,4 +93,45 @@ pub async fn resolve(
         return Err(RefusalReason::ParNotBound.into());
     }
     Ok(Some((pushed, reference)))
+}
+
+/// What became of the pushed request that a transaction came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can still be named, or there is none.
+    Open,
+    Used,
+    Expired,
+}
+
+pub async fn standing(
+    app: &App,
+    transaction: &Transaction,
+    now: Timestamp,
+) -> Result<Standing, StoreError> {
+    let Some(reference) = transaction.pushed.clone() else {
+        return Ok(Standing::Open);
+    };
+    let found = app.store.read(move |tx| {
+        Ok((
+            tx.peek_once(USED, &reference)?,
+            tx.peek_once(KIND, &reference)?,
+        ))
+    });
+    Ok(match found.await? {
+        (Some(_), _) => Standing::Used,
+        (None, Some((_, expires_at))) if now < expires_at => Standing::Open,
+        (None, _) => Standing::Expired,
+    })
+}
+
+/// Takes note that a transaction is answered. `false`: its pushed request was answered before
+/// (RFC 9126 section 7.3). That the reference expired meanwhile does not matter: the login that
+/// followed took its time.
+pub fn use_up(tx: &Tx<'_>, transaction: &Transaction, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(reference) = &transaction.pushed else {
+        return Ok(true);
+    };
+    tx.take_once(KIND, reference)?;
+    tx.put_once(USED, reference, "", now.plus(FORM_LIFETIME))
 }

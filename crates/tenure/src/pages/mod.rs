@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::oidc::answer::Answer;
 use crate::oidc::authorize::Context;
 use crate::oidc::login::Problem;
-use crate::oidc::transaction::FormGuard;
+use crate::oidc::transaction::{FormGuard, form_address};
 use crate::settings::Registered;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
@@ -143,6 +143,7 @@ struct LoginTemplate<'a> {
     client_name: &'a str,
     notice: Option<&'static str>,
     problem: Option<&'static str>,
+    action: String,
     sealed: &'a str,
     csrf: &'a str,
     username: &'a str,
@@ -166,6 +167,7 @@ pub fn login(view: &LoginPage<'_>) -> Response {
         client_name: client_name(&view.context.client.client),
         notice: view.over.map(|reason| text.why_over(reason)),
         problem: view.problem.map(|problem| text.problem(problem)),
+        action: form_address("/login", view.sealed),
         sealed: view.sealed,
         csrf: &view.guard.token,
         username: view.username,
@@ -202,6 +204,7 @@ struct ConsentTemplate<'a> {
     client_name: &'a str,
     client_logo: Option<&'a str>,
     scopes: Vec<String>,
+    action: String,
     sealed: &'a str,
     csrf: &'a str,
 }
@@ -244,6 +247,7 @@ pub fn consent(view: &ConsentPage<'_>) -> Response {
         client_name: client_name(&context.client.client),
         client_logo: logo,
         scopes,
+        action: form_address("/consent", view.sealed),
         sealed: view.sealed,
         csrf: &view.guard.token,
         frame,
@@ -400,8 +404,12 @@ pub fn broken(app: &App, headers: &HeaderMap, cause: &anyhow::Error) -> Response
     response
 }
 
-/// A login page that was opened without a request, from a bookmark say: not an error, a signpost.
-pub fn no_transaction(app: &App, headers: &HeaderMap) -> Response {
+/// A sign-in that is not under way any more: from a bookmark, the back button, an address that was
+/// used before. Not an error, but a signpost to where the next one begins.
+pub fn start_over(app: &App, headers: &HeaderMap, client: Option<&Client>) -> Response {
+    if let Some(url) = client.and_then(|client| initiate_login_url(app, client)) {
+        return crate::oidc::answer::redirect(url);
+    }
     let target = app
         .settings
         .current()
@@ -413,7 +421,17 @@ pub fn no_transaction(app: &App, headers: &HeaderMap) -> Response {
     let link = target.map(|url| (url, frame.text.go_to_application));
     let mut template = MessageTemplate::new(frame, title, lines);
     template.link = link;
-    page(StatusCode::BAD_REQUEST, &template, "")
+    page(StatusCode::OK, &template, "")
+}
+
+/// Where the application starts a sign-in by itself (OpenID Connect Core 4).
+fn initiate_login_url(app: &App, client: &Client) -> Option<String> {
+    let mut url = url::Url::parse(client.initiate_login_uri.as_deref()?).ok()?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return None;
+    }
+    url.query_pairs_mut().append_pair("iss", &app.issuer);
+    Some(url.into())
 }
 
 #[derive(Template)]

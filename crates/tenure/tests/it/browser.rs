@@ -75,17 +75,18 @@ impl<'w> Browser<'w> {
 
     /// Fills in the login page.
     pub async fn submit_login(&mut self, page: &Answer, username: &str, password: &str) -> Answer {
-        let (action, csrf) = page.form("name=\"password\"");
-        self.post(
-            &action,
-            &[
-                ("csrf", &csrf),
-                ("username", username),
-                ("password", password),
-                ("action", "login"),
-            ],
-        )
-        .await
+        let (action, _) = page.form("name=\"password\"");
+        let hidden = page.hidden("name=\"password\"");
+        let mut fields: Vec<_> = hidden
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        fields.extend([
+            ("username", username),
+            ("password", password),
+            ("action", "login"),
+        ]);
+        self.post(&action, &fields).await
     }
 
     /// Opens an authorization request and signs in as ada.

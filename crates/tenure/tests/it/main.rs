@@ -12,6 +12,7 @@ mod authorize;
 mod browser;
 mod connections;
 mod discovery;
+mod large_requests;
 mod limits;
 mod login;
 mod logout;

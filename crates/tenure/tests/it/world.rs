@@ -183,6 +183,16 @@ impl Answer {
         )
     }
 
+    /// The hidden fields of the form that holds `name`.
+    pub fn hidden(&self, name: &str) -> Vec<(String, String)> {
+        let form = self.body.split("<form").find(|form| form.contains(name));
+        let form = form.unwrap_or_else(|| panic!("no form with {name}: {self:?}"));
+        form.split("<input type=\"hidden\"")
+            .skip(1)
+            .map(|input| (attribute(input, "name"), attribute(input, "value")))
+            .collect()
+    }
+
     /// The action of the form that holds `name`, and its csrf token.
     pub fn form(&self, name: &str) -> (String, String) {
         let form = self.body.split("<form").find(|form| form.contains(name));

@@ -104,9 +104,7 @@ fn issue_in(
     session: Session,
     user: &UserRow,
 ) -> Result<Advance, StoreError> {
-    if let Some(reference) = &context.transaction.pushed
-        && tx.take_once(par::KIND, reference)?.is_none()
-    {
+    if !par::use_up(tx, &context.transaction, context.now)? {
         // Another answer to the same pushed request was faster (RFC 9126 section 7.3).
         return Ok(Advance::Refused(RefusalReason::RequestUriInvalid, None));
     }

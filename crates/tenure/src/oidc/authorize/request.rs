@@ -39,6 +39,8 @@ pub enum Unfit {
     Local(RefusalReason, Option<Arc<Registered>>),
     /// The target is verified: the error goes there.
     Redirected(Box<Addressed>, OAuthError),
+    /// A pushed request that was answered before or has expired: the person starts over.
+    Over(Arc<Registered>),
 }
 
 impl Unfit {
@@ -48,14 +50,25 @@ impl Unfit {
                 pages::error(app, headers, reason, client.as_deref().map(|r| &r.client))
             }
             Self::Redirected(to, error) => answer::error(app, &to.settings, &to.target, error),
+            Self::Over(client) => pages::start_over(app, headers, Some(&client.client)),
         }
     }
 
     /// What to answer to a request that cannot be read as a whole, or not be completed: its
     /// application hears of it, if what can be read names one.
     pub fn because(app: &App, params: &Params, reason: RefusalReason) -> Self {
+        let silent = params
+            .first("prompt")
+            .is_some_and(|prompt| prompt.split(' ').any(|value| value == "none"));
+        // A pushed request's address that a person opens once more; it names no redirect URI.
+        let again =
+            reason == RefusalReason::RequestUriInvalid && !silent && !params.has("redirect_uri");
         match Addressed::of(app, params) {
+            Ok(addressed) if again => Self::Over(addressed.client),
             Ok(addressed) => addressed.refuse(reason),
+            Err(Self::Local(RefusalReason::RedirectUriMissing, Some(client))) if again => {
+                Self::Over(client)
+            }
             Err(Self::Local(RefusalReason::RedirectUriMissing, client)) => {
                 Self::Local(reason, client)
             }
