@@ -9,6 +9,7 @@ use crate::crypto::rollover;
 use crate::database::{open_master, open_store};
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
+use crate::oidc::cors::RefusedOrigins;
 use crate::passwords::{Hasher, Passwords};
 use crate::settings::{Cache, Settings};
 use crate::tenant_log::Batcher;
@@ -33,6 +34,7 @@ pub struct App {
     pub metrics: Metrics,
     pub log: Batcher,
     pub macs: Macs,
+    pub refused_origins: RefusedOrigins,
     ring: RwLock<Arc<KeyRing>>,
     /// When the database was last asked for another configuration, by the process' own time.
     checked_at: AtomicI64,
@@ -108,6 +110,7 @@ impl App {
             ring: RwLock::new(Arc::new(ring)),
             checked_at: AtomicI64::new(0),
             metrics: Metrics::new(),
+            refused_origins: RefusedOrigins::default(),
             entropy: parts.entropy,
             config,
             store,

@@ -126,18 +126,69 @@ pub fn body_params(headers: &HeaderMap, body: &[u8]) -> Result<Params, RefusalRe
     if !media.eq_ignore_ascii_case("application/json") {
         return Err(RefusalReason::WrongMediaType);
     }
-    let serde_json::Value::Object(map) =
-        serde_json::from_slice(body).map_err(|_| RefusalReason::MalformedRequest)?
-    else {
-        return Err(RefusalReason::MalformedRequest);
-    };
-    let pairs = map.into_iter().filter_map(|(name, value)| match value {
-        serde_json::Value::String(text) => Some((name, text)),
-        serde_json::Value::Number(number) => Some((name, number.to_string())),
-        serde_json::Value::Bool(flag) => Some((name, flag.to_string())),
-        _ => None,
-    });
-    Ok(Params::from_pairs(pairs.collect()))
+    let Members(members) =
+        serde_json::from_slice(body).map_err(|_| RefusalReason::MalformedRequest)?;
+    let mut pairs = Vec::new();
+    for (name, value) in members {
+        match value {
+            serde_json::Value::String(text) => pairs.push((name, text)),
+            serde_json::Value::Number(number) => pairs.push((name, number.to_string())),
+            serde_json::Value::Bool(flag) => pairs.push((name, flag.to_string())),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_)
+                if TEXTS.contains(&name.as_str()) =>
+            {
+                return Err(RefusalReason::MalformedRequest);
+            }
+            _ => {}
+        }
+    }
+    Ok(Params::from_pairs(pairs))
+}
+
+/// The members that are texts; what others are does not matter.
+const TEXTS: [&str; 14] = [
+    "access_token",
+    "audience",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "grant_type",
+    "redirect_uri",
+    "refresh_token",
+    "scope",
+    "token",
+    "token_type_hint",
+];
+
+/// The members of an object, repeated ones included: which of two a reader takes must not be guessed.
+struct Members(Vec<(String, serde_json::Value)>);
+
+impl<'de> serde::Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> serde::de::Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 /// The session cookie: the public `sid` and a secret of which only the hash is stored.

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::oidc::{
-    authorize, consent, discovery, introspect, login, logout, par, revoke, token, userinfo,
+    authorize, consent, cors, discovery, introspect, login, logout, par, revoke, token, userinfo,
 };
 use crate::{http as http_edge, operations, pages, respond};
 use axum::Router;
@@ -17,13 +17,16 @@ pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route(
             "/.well-known/openid-configuration",
-            get(discovery::configuration),
+            get(discovery::configuration).options(cors::public_preflight),
         )
         .route(
             "/.well-known/oauth-authorization-server",
-            get(discovery::configuration),
+            get(discovery::configuration).options(cors::public_preflight),
         )
-        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route(
+            "/.well-known/jwks.json",
+            get(discovery::jwks).options(cors::public_preflight),
+        )
         .route(
             "/authorize",
             navigation(get(authorize::handle).post(authorize::handle), "GET, POST"),

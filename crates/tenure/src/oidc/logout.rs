@@ -87,18 +87,21 @@ pub async fn v2(State(app): State<Arc<App>>, caller: Caller, request: Request) -
         Err(reason) => return pages::error(&app, &parts.headers, reason, None),
     };
     let settings = app.settings.current();
-    let client = params
-        .first("client_id")
-        .and_then(|id| settings.client(id))
-        .cloned();
-    if params.first("client_id").is_some() && client.is_none() {
+    let (client_id, return_to) = match (params.get("client_id"), params.get("returnTo")) {
+        (Ok(client_id), Ok(return_to)) => (client_id, return_to),
+        (Err(reason), _) | (_, Err(reason)) => {
+            return pages::logout_refused(&app, &parts.headers, reason, None);
+        }
+    };
+    let client = client_id.and_then(|id| settings.client(id)).cloned();
+    if client_id.is_some() && client.is_none() {
         return pages::logout_refused(&app, &parts.headers, RefusalReason::ClientUnknown, None);
     }
     let allowed = match &client {
         Some(client) => &client.client.allowed_logout_urls,
         None => &settings.tenant.allowed_logout_urls,
     };
-    let target = match params.first("returnTo") {
+    let target = match return_to {
         Some(url) if redirect::return_to_matches(allowed, url) => Some(url.to_owned()),
         Some(_) => {
             // Nothing is ended by a link that somebody else may have made; the page offers to sign out anyway.

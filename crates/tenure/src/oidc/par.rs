@@ -32,7 +32,11 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
             let body = json!({ "request_uri": reference, "expires_in": LIFETIME });
             respond::json(StatusCode::CREATED, &body)
         }
-        Err(Failure::Refused(reason)) => respond::oauth_error(reason.oauth_error(), None),
+        Err(Failure::Refused(reason)) => {
+            let mut response = respond::oauth_error(reason.oauth_error(), None);
+            client_auth::challenge(&mut response, &parts.headers);
+            response
+        }
         Err(Failure::Broken(error)) => respond::broken(&error),
     }
 }

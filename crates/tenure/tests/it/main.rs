@@ -11,6 +11,7 @@
 mod authorize;
 mod browser;
 mod connections;
+mod cors;
 mod discovery;
 mod large_requests;
 mod limits;
@@ -25,5 +26,6 @@ mod refresh;
 mod refresh_races;
 mod tenant_file;
 mod token;
+mod userinfo;
 mod world;
 mod wrong_input;

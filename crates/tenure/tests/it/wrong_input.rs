@@ -158,7 +158,7 @@ async fn requests_at_the_token_endpoint() {
             .unwrap()
     };
     let form = "application/x-www-form-urlencoded";
-    let table: [(&str, &[u8], u16, &str); 14] = [
+    let table: [(&str, &[u8], u16, &str); 17] = [
         (form, b"", 400, "invalid_request"),
         (form, b"grant_type=refresh_token", 401, "invalid_client"),
         (
@@ -218,9 +218,27 @@ async fn requests_at_the_token_endpoint() {
         ("application/json", b"{", 400, "invalid_request"),
         ("application/json", b"[]", 400, "invalid_request"),
         (
+            "application/json",
+            br#"{"grant_type": "refresh_token", "grant_type": "x", "client_id": "spa"}"#,
+            400,
+            "invalid_request",
+        ),
+        (
+            "application/json",
+            br#"{"grant_type": "refresh_token", "client_id": "spa", "refresh_token": ["x"]}"#,
+            400,
+            "invalid_request",
+        ),
+        (
+            "application/json",
+            br#"{"grant_type": {}, "client_id": "spa"}"#,
+            400,
+            "invalid_request",
+        ),
+        (
             "text/plain",
             b"grant_type=refresh_token",
-            415,
+            400,
             "invalid_request",
         ),
     ];
@@ -247,7 +265,23 @@ async fn requests_at_the_token_endpoint() {
         "invalid_request",
         "two ways at once"
     );
-    for header in ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x"] {
+    let missing = world
+        .send(send(
+            form,
+            b"grant_type=refresh_token&client_id=spa".to_vec(),
+        ))
+        .await;
+    assert_eq!(
+        missing.json()["error_description"],
+        "The parameter refresh_token is missing"
+    );
+    for (header, challenge) in [
+        ("Basic", true),
+        ("Basic !!!", true),
+        ("Basic bm9jb2xvbg==", true),
+        ("basic d2ViOndyb25n", true),
+        ("Bearer x", false),
+    ] {
         let request = Request::post("/oauth/token")
             .header("content-type", form)
             .header("authorization", header);
@@ -259,6 +293,9 @@ async fn requests_at_the_token_endpoint() {
             )
             .await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{header}");
+        assert_eq!(answer.error(), "invalid_client", "{header}");
+        let basic = answer.header("www-authenticate");
+        assert_eq!(basic.starts_with("Basic realm="), challenge, "{header}");
     }
     assert_eq!(
         world.get("/oauth/token").await.status,

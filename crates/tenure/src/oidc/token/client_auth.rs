@@ -4,10 +4,11 @@ use crate::app::{App, client_secret_mac};
 use crate::crypto::{jwt, mac};
 use crate::http::Caller;
 use crate::respond::Failure;
-use crate::settings::Registered;
+use crate::settings::{Registered, Settings};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -55,6 +56,27 @@ pub async fn authenticate(
         );
     }
     result.map_err(Failure::from)
+}
+
+/// The client that a request says it comes from, proven or not.
+pub fn named(settings: &Settings, params: &Params) -> Option<Arc<Registered>> {
+    settings.client(params.first("client_id")?).cloned()
+}
+
+/// RFC 6749 section 5.2: who failed with HTTP Basic is challenged to it. Nobody else is: a challenge
+/// makes clients that look for one miss the error code.
+pub fn challenge(response: &mut Response, headers: &HeaderMap) {
+    let scheme = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(' ').next())
+        .unwrap_or_default();
+    if response.status() == StatusCode::UNAUTHORIZED && scheme.eq_ignore_ascii_case("basic") {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"tenure\", charset=\"UTF-8\""),
+        );
+    }
 }
 
 /// User and password as sent, and form-decoded: libraries that follow RFC 6749 section 2.3.1 encode
