@@ -117,3 +117,24 @@ pub fn add_custom(claims: &mut Map<String, Value>, custom: &Map<String, Value>) 
         }
     }
 }
+
+/// What discovery names: what our ID tokens say, and what is known about users.
+pub fn supported() -> Vec<&'static str> {
+    let ours = [
+        "acr",
+        "amr",
+        "at_hash",
+        "aud",
+        "auth_time",
+        "c_hash",
+        "exp",
+        "iat",
+        "iss",
+        "nonce",
+        "session_expiry",
+        "sid",
+        "sub",
+    ];
+    let of_users = BY_SCOPE.iter().flat_map(|(_, names)| names.iter().copied());
+    ours.into_iter().chain(of_users).collect()
+}

@@ -5,6 +5,7 @@ use super::token::client_auth;
 use super::transaction::{FORM_LIFETIME, Transaction};
 use crate::app::App;
 use crate::http::{self, Caller};
+use crate::operations;
 use crate::respond::{self, Failure};
 use ::http::StatusCode;
 use axum::extract::{Request, State};
@@ -23,6 +24,9 @@ const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 const LIFETIME: i64 = 600;
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
+    if !is_on(&app) {
+        return operations::not_found().await;
+    }
     let (parts, body) = match http::read_body(request).await {
         Ok(read) => read,
         Err(response) => return response,
@@ -41,6 +45,11 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
     }
 }
 
+fn is_on(app: &App) -> bool {
+    let settings = app.settings.current();
+    settings.tenant.pushed_authorization_requests_supported
+}
+
 async fn push(
     app: &Arc<App>,
     caller: &Caller,
@@ -55,8 +64,10 @@ async fn push(
     if params.has("request_uri") {
         return Err(RefusalReason::RequestUriNotSupported.into());
     }
-    redirect::verify(&client.client, params.get("redirect_uri")?)?;
-    request::parse(&params, &client.client)?;
+    let redirect = redirect::verify(&client.client, params.get("redirect_uri")?)?;
+    let asked = request::parse(&params, &client.client)?;
+    let settings = app.settings.current();
+    authorize::check(app, &settings, &client.client, (&asked, &redirect))?;
     let secret = ["client_secret", "client_assertion", "client_assertion_type"];
     let kept = params
         .iter()
@@ -84,7 +95,7 @@ pub async fn resolve(
     let Some(reference) = params.get("request_uri")?.map(str::to_owned) else {
         return Ok(None);
     };
-    if !reference.starts_with(PREFIX) {
+    if !reference.starts_with(PREFIX) || !is_on(app) {
         return Err(RefusalReason::RequestUriNotSupported.into());
     }
     let id = reference.clone();

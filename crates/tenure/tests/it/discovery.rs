@@ -35,3 +35,37 @@ async fn discovery_is_complete_in_both_places() {
             && rsa["n"].is_string()
     );
 }
+
+#[tokio::test]
+async fn discovery_names_what_there_is_and_nothing_else() {
+    let world = World::new().await;
+    let json = world.get("/.well-known/openid-configuration").await.json();
+    let has = |member: &str, value: &str| {
+        let list = json[member].as_array().unwrap();
+        list.iter().any(|v| v == value)
+    };
+    assert!(!has("scopes_supported", "address"), "it has no claim");
+    for alg in [
+        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+    ] {
+        assert!(
+            has("token_endpoint_auth_signing_alg_values_supported", alg),
+            "{alg}"
+        );
+    }
+    let mut browser = world.browser();
+    let tokens = browser.tokens(&[]).await;
+    let claims = crate::world::claims(tokens["id_token"].as_str().unwrap());
+    for name in claims.as_object().unwrap().keys() {
+        assert!(has("claims_supported", name), "{name}");
+    }
+    for name in [
+        "acr",
+        "c_hash",
+        "nonce",
+        "phone_number",
+        "preferred_username",
+    ] {
+        assert!(has("claims_supported", name), "{name}");
+    }
+}

@@ -133,3 +133,53 @@ async fn a_login_that_takes_longer_than_the_reference_lives_is_answered_once() {
     let stale = browser.submit_login(&page, "ada", PASSWORD).await;
     assert!(stale.body.contains("Please start again"), "{stale:?}");
 }
+
+#[tokio::test]
+async fn a_request_that_cannot_be_answered_is_refused_when_it_is_pushed() {
+    let world = World::new().await;
+    let push = |extra: (&'static str, &'static str)| {
+        let world = &world;
+        async move {
+            let fields = [
+                ("client_id", "web"),
+                ("client_secret", "s3cr-et~1 x"),
+                ("response_type", "code"),
+                ("scope", "openid"),
+                ("redirect_uri", "http://localhost:3001/callback"),
+                extra,
+            ];
+            world.post("/oauth/par", &fields).await
+        }
+    };
+    for extra in [
+        ("audience", "https://nowhere.example.com"),
+        ("response_mode", "web_message"),
+    ] {
+        let answer = push(extra).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{extra:?}");
+        assert_eq!(answer.error(), "invalid_request", "{extra:?}");
+    }
+    let known = push(("audience", "https://api.example.com")).await;
+    assert_eq!(known.status, StatusCode::CREATED, "{known:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_that_has_them_off_has_no_endpoint_for_them() {
+    let world = World::new().await;
+    let address = pushed(&world).await;
+    let off = "tenant: {pushed_authorization_requests_supported: false}";
+    world.apply(off).await;
+    let document = world.get("/.well-known/openid-configuration").await.json();
+    assert!(
+        document
+            .get("pushed_authorization_request_endpoint")
+            .is_none()
+    );
+    let answer = world.post("/oauth/par", &[("client_id", "spa")]).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let answer = world.get(&address).await;
+    assert_eq!(
+        answer.answered("error").unwrap(),
+        "request_uri_not_supported"
+    );
+}

@@ -20,6 +20,19 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// The furthest that an assertion's `exp` may lie ahead, in seconds.
 const ASSERTION_LIFETIME: i64 = 600;
 
+/// An allow-list: never a symmetric algorithm, with which a public key would be the secret.
+pub const ASSERTION_ALGS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
 /// Finds out which client calls, by exactly one method.
 ///
 /// # Errors
@@ -215,19 +228,7 @@ async fn by_assertion(
 /// Tries the client's keys: the one that the header names, or all when it names none.
 fn verify_with(jwks: Option<&Value>, assertion: &str) -> Option<Map<String, Value>> {
     let header = jsonwebtoken::decode_header(assertion).ok()?;
-    // An allow-list: never a symmetric algorithm, with which a public key would be the secret.
-    if !matches!(
-        header.alg,
-        Algorithm::RS256
-            | Algorithm::RS384
-            | Algorithm::RS512
-            | Algorithm::PS256
-            | Algorithm::PS384
-            | Algorithm::PS512
-            | Algorithm::ES256
-            | Algorithm::ES384
-            | Algorithm::EdDSA
-    ) {
+    if !ASSERTION_ALGS.contains(&header.alg) {
         return None;
     }
     let keys = jwks?.get("keys")?.as_array()?;
