@@ -1,7 +1,6 @@
 //! `/userinfo` (OpenID Connect Core 5.3).
 
-use super::claims::{self, Place};
-use super::{access, cors};
+use super::{access, claims, cors};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::respond;
@@ -9,6 +8,7 @@ use crate::settings::Registered;
 use ::http::{StatusCode, header};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use std::sync::Arc;
 use tenure_protocol::RefusalReason;
 
@@ -44,7 +44,16 @@ async fn answer(app: &Arc<App>, request: Request) -> (Response, Option<Arc<Regis
     let Some((user, session)) = &valid.user else {
         return (refused(RefusalReason::AccessTokenInvalid), client);
     };
-    let mut body = claims::of_user(&user.user, valid.text("scope"), None, Place::Userinfo);
+    let asked = valid
+        .claims
+        .get("userinfo_claims")
+        .and_then(Value::as_array);
+    let asked: Vec<&str> = asked
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let mut body = claims::of_user(&user.user, valid.text("scope"), &asked);
     if let Some(registered) = &client {
         claims::add_custom(&mut body, &registered.client.custom_claims);
     }

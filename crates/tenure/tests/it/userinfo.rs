@@ -1,8 +1,9 @@
 //! `/userinfo`: which tokens it takes, how, and what it answers.
 
-use crate::world::World;
+use crate::world::{PASSWORD, VERIFIER, World, authorize, claims};
 use axum::body::Body;
 use http::{Request, StatusCode};
+use serde_json::json;
 
 #[tokio::test]
 async fn userinfo_takes_only_its_own_access_tokens() {
@@ -99,4 +100,69 @@ async fn a_token_is_sent_in_one_way() {
             "{challenge}"
         );
     }
+}
+
+const ASKED: &str = r#"{"userinfo": {"email": null, "name": {"essential": true}, "shoe_size": null},
+    "id_token": {"preferred_username": null}}"#;
+
+#[tokio::test]
+async fn the_claims_parameter_adds_claims_here_also_after_a_refresh() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let asked = [("scope", "openid offline_access"), ("claims", ASKED)];
+    let tokens = browser.tokens(&asked).await;
+    let refreshed = browser
+        .refresh("spa", tokens["refresh_token"].as_str().unwrap())
+        .await
+        .json();
+    for tokens in [tokens, refreshed] {
+        let answer = world
+            .userinfo(tokens["access_token"].as_str().unwrap())
+            .await;
+        assert_eq!(
+            answer.json(),
+            json!({"sub": "auth0|ada", "email": "Ada@example.com", "name": "Ada Lovelace"})
+        );
+        let id_token = claims(tokens["id_token"].as_str().unwrap());
+        assert_eq!(id_token["preferred_username"], "ada");
+        assert!(id_token.get("email").is_none(), "{id_token}");
+    }
+    let without = browser
+        .tokens(&[("scope", "openid"), ("prompt", "login")])
+        .await;
+    let answer = world
+        .userinfo(without["access_token"].as_str().unwrap())
+        .await;
+    assert_eq!(answer.json(), json!({"sub": "auth0|ada"}));
+}
+
+#[tokio::test]
+async fn a_third_party_client_gets_by_name_nothing_that_nobody_consented_to() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let request = authorize(
+        "third",
+        "http://localhost:3003/cb",
+        &[("scope", "openid profile"), ("claims", ASKED)],
+    );
+    let page = browser.get(&request).await;
+    let consent = browser.submit_login(&page, "ada", PASSWORD).await;
+    let (action, csrf) = consent.form("value=\"accept\"");
+    let accepted = browser
+        .post(&action, &[("csrf", &csrf), ("action", "accept")])
+        .await;
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "third"),
+        ("client_secret", "third-secret"),
+        ("code", &accepted.code()),
+        ("code_verifier", VERIFIER),
+        ("redirect_uri", "http://localhost:3003/cb"),
+    ];
+    let tokens = world.post("/oauth/token", &fields).await.json();
+    let answer = world
+        .userinfo(tokens["access_token"].as_str().unwrap())
+        .await;
+    assert_eq!(answer.json()["name"], "Ada Lovelace", "by scope");
+    assert!(answer.json().get("email").is_none(), "{answer:?}");
 }
