@@ -13,7 +13,7 @@ use super::transaction::Transaction;
 use super::{consent, login};
 use crate::app::App;
 use crate::http::{self, Caller};
-use crate::pages;
+use crate::pages::{self, Reader};
 use crate::respond::Failure;
 use crate::settings::Settings;
 use crate::tenant_log::kind;
@@ -68,7 +68,7 @@ async fn begin(app: Arc<App>, caller: Caller, headers: &HeaderMap, params: Param
         Err(Failure::Broken(error)) => {
             return match Addressed::of(&app, &params) {
                 Ok(to) => broken_at(&app, &to.settings, &to.target, &error),
-                Err(_) => pages::broken(&app, headers, &error),
+                Err(_) => pages::broken(&app, Reader::asking(headers, &params), &error),
             };
         }
     };
@@ -117,7 +117,11 @@ pub fn start_over(app: &App, headers: &HeaderMap, transaction: &Transaction) -> 
     let settings = app.settings.current();
     let params = transaction.params();
     let client = params.first("client_id").and_then(|id| settings.client(id));
-    pages::start_over(app, headers, client.map(|client| &client.client))
+    pages::start_over(
+        app,
+        Reader::asking(headers, &params),
+        client.map(|client| &client.client),
+    )
 }
 
 /// Continues after a login or a consent, with the session that the form just made or confirmed.

@@ -1,12 +1,12 @@
 //! Pages that only say something: signed out, refused, broken, start over.
 
-use super::{Frame, frame, page, with_guard};
+use super::{Frame, Reader, frame, page, with_guard};
 use crate::app::App;
 use crate::oidc::transaction::FormGuard;
 use crate::settings::Registered;
 use askama::Template;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use tenure_protocol::RefusalReason;
 use tenure_protocol::model::Client;
 
@@ -40,9 +40,10 @@ impl MessageTemplate {
     }
 }
 
-pub fn signed_out(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Response {
-    let frame = frame(app, headers, ui_locales);
-    let lines = vec![frame.text.signed_out_line, frame.text.upstream_note];
+pub fn signed_out(app: &App, reader: Reader<'_>) -> Response {
+    let frame = frame(app, reader);
+    // `upstream_note` is for sessions with a factor of another provider, which there are none of yet.
+    let lines = vec![frame.text.signed_out_line];
     let title = frame.text.signed_out;
     page(
         StatusCode::OK,
@@ -51,8 +52,8 @@ pub fn signed_out(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> R
     )
 }
 
-pub fn still_signed_in(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Response {
-    let frame = frame(app, headers, ui_locales);
+pub fn still_signed_in(app: &App, reader: Reader<'_>) -> Response {
+    let frame = frame(app, reader);
     let (title, lines) = (
         frame.text.still_signed_in,
         vec![frame.text.still_signed_in_line],
@@ -65,14 +66,15 @@ pub fn still_signed_in(app: &App, headers: &HeaderMap, ui_locales: Option<&str>)
 }
 
 /// A logout request that may not redirect where it wants: nothing changed, and a safe way out.
-pub fn logout_refused(
+pub fn logout_refused<'a>(
     app: &App,
-    headers: &HeaderMap,
+    reader: impl Into<Reader<'a>>,
     reason: RefusalReason,
     client: Option<&Registered>,
 ) -> Response {
-    let guard = FormGuard::for_page(app, headers);
-    let frame = frame(app, headers, None);
+    let reader = reader.into();
+    let guard = FormGuard::for_page(app, reader.headers);
+    let frame = frame(app, reader);
     let lines = vec![frame.text.logout_refused_line];
     let title = frame.text.logout_refused;
     let mut template = MessageTemplate::new(frame, title, lines);
@@ -88,22 +90,24 @@ pub fn logout_refused(
     };
     template.detail = Some(detail.to_owned());
     template.code = Some(error.code);
-    template.anyway = app.session_cookie(headers).map(|_| guard.token.clone());
+    template.anyway = app
+        .session_cookie(reader.headers)
+        .map(|_| guard.token.clone());
     with_guard(app, &guard, page(StatusCode::BAD_REQUEST, &template, ""))
 }
 
 /// An error that must not be redirected. It names the setting that is missing, and nothing that is
 /// registered: a stranger learns no more than the request already said.
-pub fn error(
+pub fn error<'a>(
     app: &App,
-    headers: &HeaderMap,
+    reader: impl Into<Reader<'a>>,
     reason: RefusalReason,
     client: Option<&Client>,
 ) -> Response {
     let error = reason.oauth_error();
     let correlation_id = crate::respond::correlation_id();
     tracing::info!(%correlation_id, ?reason, client = client.map(|c| c.client_id.as_str()), "request refused");
-    let frame = frame(app, headers, None);
+    let frame = frame(app, reader.into());
     let (title, lines) = (frame.text.error, vec![frame.text.error_line]);
     let mut template = MessageTemplate::new(frame, title, lines);
     template.detail = Some(error.description.to_owned());
@@ -112,10 +116,10 @@ pub fn error(
     page(StatusCode::BAD_REQUEST, &template, "")
 }
 
-pub fn broken(app: &App, headers: &HeaderMap, cause: &anyhow::Error) -> Response {
+pub fn broken<'a>(app: &App, reader: impl Into<Reader<'a>>, cause: &anyhow::Error) -> Response {
     let correlation_id = crate::respond::correlation_id();
     tracing::error!(%correlation_id, error = format!("{cause:#}"), "request failed");
-    let frame = frame(app, headers, None);
+    let frame = frame(app, reader.into());
     let (title, lines) = (frame.text.broken, vec![frame.text.broken_line]);
     let mut template = MessageTemplate::new(frame, title, lines);
     template.detail = Some("server_error".to_owned());
@@ -129,7 +133,11 @@ pub fn broken(app: &App, headers: &HeaderMap, cause: &anyhow::Error) -> Response
 
 /// A sign-in that is not under way any more: from a bookmark, the back button, an address that was
 /// used before. Not an error, but a signpost to where the next one begins.
-pub fn start_over(app: &App, headers: &HeaderMap, client: Option<&Client>) -> Response {
+pub fn start_over<'a>(
+    app: &App,
+    reader: impl Into<Reader<'a>>,
+    client: Option<&Client>,
+) -> Response {
     if let Some(url) = client.and_then(|client| initiate_login_url(app, client)) {
         return crate::oidc::answer::redirect(url);
     }
@@ -139,7 +147,7 @@ pub fn start_over(app: &App, headers: &HeaderMap, client: Option<&Client>) -> Re
         .tenant
         .default_redirection_uri
         .clone();
-    let frame = frame(app, headers, None);
+    let frame = frame(app, reader.into());
     let (title, lines) = (frame.text.start_over, vec![frame.text.start_over_line]);
     let link = target.map(|url| (url, frame.text.go_to_application));
     let mut template = MessageTemplate::new(frame, title, lines);

@@ -15,6 +15,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tenure_protocol::model::Client;
+use tenure_protocol::params::Params;
 use tenure_protocol::redirect::source_of;
 use tenure_protocol::session::EndReason;
 use text::Text;
@@ -31,7 +32,32 @@ struct Frame {
     style_version: String,
 }
 
-fn frame(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Frame {
+/// Who reads a page: what the browser sent, and the languages that the request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    pub headers: &'a HeaderMap,
+    pub ui_locales: Option<&'a str>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn asking(headers: &'a HeaderMap, params: &'a Params) -> Self {
+        Self {
+            headers,
+            ui_locales: params.first("ui_locales"),
+        }
+    }
+}
+
+impl<'a> From<&'a HeaderMap> for Reader<'a> {
+    fn from(headers: &'a HeaderMap) -> Self {
+        Self {
+            headers,
+            ui_locales: None,
+        }
+    }
+}
+
+fn frame(app: &App, reader: Reader<'_>) -> Frame {
     let tenant = &app.settings.current().tenant;
     let brand = tenant
         .friendly_name
@@ -42,11 +68,12 @@ fn frame(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Frame {
         .next()
         .map(|c| c.to_uppercase().to_string())
         .unwrap_or_default();
-    let accept = headers
+    let accept = reader
+        .headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok());
     Frame {
-        text: text::choose(ui_locales, accept, &tenant.enabled_locales),
+        text: text::choose(reader.ui_locales, accept, &tenant.enabled_locales),
         initial,
         brand,
         logo: tenant
@@ -149,15 +176,17 @@ struct LoginTemplate<'a> {
     sealed: &'a str,
     csrf: &'a str,
     username: &'a str,
+    /// Whether what was typed is wrong, rather than the moment.
+    is_invalid: bool,
 }
 
 pub fn login(view: &LoginPage<'_>) -> Response {
     let app = &view.context.app;
-    let frame = frame(
-        app,
-        view.headers,
-        view.context.request.ui_locales.as_deref(),
-    );
+    let reader = Reader {
+        headers: view.headers,
+        ui_locales: view.context.request.ui_locales.as_deref(),
+    };
+    let frame = frame(app, reader);
     let text = frame.text;
     let status = match view.problem {
         None => StatusCode::OK,
@@ -173,13 +202,21 @@ pub fn login(view: &LoginPage<'_>) -> Response {
         sealed: view.sealed,
         csrf: &view.guard.token,
         username: view.username,
+        is_invalid: view.problem == Some(Problem::Credentials),
         frame,
     };
-    with_guard(
-        app,
-        view.guard,
-        page(status, &template, &view.context.target.redirect.origin()),
-    )
+    let mut response = page(status, &template, &view.context.target.redirect.origin());
+    let retry_after = match view.problem {
+        Some(Problem::Busy) => Some("1"),
+        Some(Problem::Throttled) => Some(crate::throttle::LONGEST_DELAY),
+        _ => None,
+    };
+    if let Some(seconds) = retry_after {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    with_guard(app, view.guard, response)
 }
 
 fn client_name(client: &Client) -> &str {
@@ -213,11 +250,11 @@ struct ConsentTemplate<'a> {
 
 pub fn consent(view: &ConsentPage<'_>) -> Response {
     let context = view.context;
-    let frame = frame(
-        &context.app,
-        view.headers,
-        context.request.ui_locales.as_deref(),
-    );
+    let reader = Reader {
+        headers: view.headers,
+        ui_locales: context.request.ui_locales.as_deref(),
+    };
+    let frame = frame(&context.app, reader);
     let audience = context.request.audience.as_deref();
     let audience = crate::oidc::issue::resolve_audience(audience, &context.settings);
     let api = audience
@@ -270,14 +307,13 @@ struct ConfirmTemplate<'a> {
 /// Asks before signing out. `plan` is sealed; `target` is where the browser goes afterwards.
 pub fn confirm_logout(
     app: &App,
-    headers: &HeaderMap,
+    reader: Reader<'_>,
     guard: &FormGuard,
     plan: &str,
     target: Option<&str>,
-    ui_locales: Option<&str>,
 ) -> Response {
     let template = ConfirmTemplate {
-        frame: frame(app, headers, ui_locales),
+        frame: frame(app, reader),
         action: "/oidc/logout",
         sealed: plan,
         csrf: &guard.token,

@@ -21,6 +21,7 @@ mod machines;
 mod navigations;
 mod openidconnect;
 mod operations;
+mod pages;
 mod par;
 mod refresh;
 mod refresh_races;

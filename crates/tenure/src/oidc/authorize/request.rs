@@ -6,7 +6,7 @@ use crate::oidc::answer::{self, Target};
 use crate::oidc::issue;
 use crate::oidc::sessions::Judge;
 use crate::oidc::transaction::Transaction;
-use crate::pages;
+use crate::pages::{self, Reader};
 use crate::settings::{Registered, Settings};
 use crate::tenant_log::Entry;
 use ::http::HeaderMap;
@@ -35,22 +35,34 @@ pub struct Context {
 
 /// A request that was refused before a transaction could be made of it.
 pub enum Unfit {
-    /// Nothing may be redirected: a local page.
-    Local(RefusalReason, Option<Arc<Registered>>),
+    /// Nothing may be redirected: a local page, in the languages that the request asks for.
+    Local(RefusalReason, Option<Arc<Registered>>, Option<String>),
     /// The target is verified: the error goes there.
     Redirected(Box<Addressed>, OAuthError),
     /// A pushed request that was answered before or has expired: the person starts over.
-    Over(Arc<Registered>),
+    Over(Arc<Registered>, Option<String>),
 }
 
 impl Unfit {
     pub fn answer(self, app: &App, headers: &HeaderMap) -> Response {
         match self {
-            Self::Local(reason, client) => {
-                pages::error(app, headers, reason, client.as_deref().map(|r| &r.client))
+            Self::Local(reason, client, locales) => {
+                let ui_locales = locales.as_deref();
+                let reader = Reader {
+                    headers,
+                    ui_locales,
+                };
+                pages::error(app, reader, reason, client.as_deref().map(|r| &r.client))
             }
             Self::Redirected(to, error) => answer::error(app, &to.settings, &to.target, error),
-            Self::Over(client) => pages::start_over(app, headers, Some(&client.client)),
+            Self::Over(client, locales) => {
+                let ui_locales = locales.as_deref();
+                let reader = Reader {
+                    headers,
+                    ui_locales,
+                };
+                pages::start_over(app, reader, Some(&client.client))
+            }
         }
     }
 
@@ -63,18 +75,23 @@ impl Unfit {
         // A pushed request's address that a person opens once more; it names no redirect URI.
         let again =
             reason == RefusalReason::RequestUriInvalid && !silent && !params.has("redirect_uri");
+        let no_target = RefusalReason::RedirectUriMissing;
         match Addressed::of(app, params) {
-            Ok(addressed) if again => Self::Over(addressed.client),
+            Ok(addressed) if again => Self::Over(addressed.client, locales(params)),
             Ok(addressed) => addressed.refuse(reason),
-            Err(Self::Local(RefusalReason::RedirectUriMissing, Some(client))) if again => {
-                Self::Over(client)
+            Err(Self::Local(why, Some(client), locales)) if again && why == no_target => {
+                Self::Over(client, locales)
             }
-            Err(Self::Local(RefusalReason::RedirectUriMissing, client)) => {
-                Self::Local(reason, client)
+            Err(Self::Local(why, client, locales)) if why == no_target => {
+                Self::Local(reason, client, locales)
             }
             Err(unfit) => unfit,
         }
     }
+}
+
+fn locales(params: &Params) -> Option<String> {
+    params.first("ui_locales").map(str::to_owned)
 }
 
 /// A request's application: its client, and a redirect URI of that client.
@@ -87,14 +104,14 @@ pub struct Addressed {
 impl Addressed {
     pub fn of(app: &App, params: &Params) -> Result<Self, Unfit> {
         let settings = app.settings.current();
-        let local = |reason| Unfit::Local(reason, None);
+        let local = |reason| Unfit::Local(reason, None, locales(params));
         let client_id = params.get("client_id").map_err(local)?;
         let client_id = client_id.ok_or(local(RefusalReason::MissingParameter("client_id")))?;
         let client = settings
             .client(client_id)
             .ok_or(local(RefusalReason::ClientUnknown))?
             .clone();
-        let local = |reason| Unfit::Local(reason, Some(client.clone()));
+        let local = |reason| Unfit::Local(reason, Some(client.clone()), locales(params));
         let requested = params.get("redirect_uri").map_err(local)?;
         let target = Target {
             redirect: redirect::verify(&client.client, requested).map_err(local)?,
