@@ -17,6 +17,7 @@ pub mod oidc;
 pub mod operations;
 pub mod pages;
 pub mod passwords;
+pub mod readiness;
 pub mod respond;
 pub mod router;
 pub mod settings;

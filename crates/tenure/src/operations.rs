@@ -18,10 +18,11 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database answers and the keys are there.
+/// The database answers and takes writes, and the keys are there.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.store.read(|tx| tx.meta("master_fingerprint")).await {
-        Ok(Some(_)) => "ready\n".into_response(),
+        Ok(Some(_)) if app.readiness.takes_writes(&app.store).await => "ready\n".into_response(),
+        Ok(Some(_)) => respond::unavailable("the database takes no writes\n"),
         Ok(None) | Err(_) => respond::unavailable("the database does not answer\n"),
     }
 }
