@@ -12,26 +12,24 @@ impl Params {
     /// # Errors
     /// [`RefusalReason::MalformedRequest`] when the decoded text is not UTF-8 or holds a NUL.
     pub fn parse(text: &[u8]) -> Result<Self, RefusalReason> {
+        match Self::read(text) {
+            (params, true) => Ok(params),
+            (_, false) => Err(RefusalReason::MalformedRequest),
+        }
+    }
+
+    /// Reads what can be read, and says whether that was all of it: a silent request of a known
+    /// application must be answered there, however broken the rest of it is.
+    pub fn read(text: &[u8]) -> (Self, bool) {
         let mut pairs = Vec::new();
+        let mut whole = true;
         for part in text.split(|b| *b == b'&').filter(|part| !part.is_empty()) {
-            for (name, value) in form_urlencoded::parse(part) {
-                // form_urlencoded decodes lossily; a replacement character that was not sent
-                // as one means that the bytes were not UTF-8.
-                let replaced = |decoded: &str| decoded.contains('\u{fffd}');
-                let sent = part
-                    .windows(9)
-                    .any(|w| w.eq_ignore_ascii_case(b"%EF%BF%BD"))
-                    || std::str::from_utf8(part).is_ok_and(replaced);
-                if ((replaced(&name) || replaced(&value)) && !sent)
-                    || name.contains('\0')
-                    || value.contains('\0')
-                {
-                    return Err(RefusalReason::MalformedRequest);
-                }
-                pairs.push((name.into_owned(), value.into_owned()));
+            match read_pair(part) {
+                Some(pair) => pairs.push(pair),
+                None => whole = false,
             }
         }
-        Ok(Self(pairs))
+        (Self(pairs), whole)
     }
 
     pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
@@ -73,4 +71,18 @@ impl Params {
             .extend_pairs(self.iter())
             .finish()
     }
+}
+
+fn read_pair(part: &[u8]) -> Option<(String, String)> {
+    let (name, value) = form_urlencoded::parse(part).next()?;
+    // form_urlencoded decodes lossily; a replacement character that was not sent as one means that
+    // the bytes were not UTF-8.
+    let replaced = |decoded: &str| decoded.contains('\u{fffd}');
+    let sent = part
+        .windows(9)
+        .any(|w| w.eq_ignore_ascii_case(b"%EF%BF%BD"))
+        || std::str::from_utf8(part).is_ok_and(replaced);
+    let unreadable = (replaced(&name) || replaced(&value)) && !sent;
+    let has_nul = name.contains('\0') || value.contains('\0');
+    (!unreadable && !has_nul).then(|| (name.into_owned(), value.into_owned()))
 }

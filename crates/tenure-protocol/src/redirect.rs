@@ -21,14 +21,19 @@ impl VerifiedRedirect {
 
     /// The origin to which messages are posted and that `form-action` allows.
     pub fn origin(&self) -> String {
-        Url::parse(&self.uri)
-            .map(|url| match url.origin() {
-                origin @ url::Origin::Tuple(..) => origin.ascii_serialization(),
-                // A native application's own scheme has no origin; the scheme is what `form-action` can name.
-                url::Origin::Opaque(_) => format!("{}:", url.scheme()),
-            })
-            .unwrap_or_default()
+        source_of(&self.uri)
     }
+}
+
+/// What a content security policy calls the place that `uri` is at.
+pub fn source_of(uri: &str) -> String {
+    Url::parse(uri)
+        .map(|url| match url.origin() {
+            origin @ url::Origin::Tuple(..) => origin.ascii_serialization(),
+            // A native application's own scheme has no origin; the scheme is what `form-action` can name.
+            url::Origin::Opaque(_) => format!("{}:", url.scheme()),
+        })
+        .unwrap_or_default()
 }
 
 /// Checks the `redirect_uri` of an authorization request. Without one, a single registered

@@ -8,6 +8,7 @@ use crate::session::EndReason;
 pub enum RefusalReason {
     AccessDenied,
     AccessTokenInvalid,
+    AccessTokenTwice,
     AccountSelectionRequired,
     AssertionInvalid,
     AssertionReplayed,
@@ -54,6 +55,7 @@ pub enum RefusalReason {
     RegistrationNotSupported,
     RepeatedParameter,
     RequestNotSupported,
+    RequestTooLarge,
     RequestUriInvalid,
     RequestUriNotSupported,
     ResponseModeUnsupported,
@@ -82,7 +84,7 @@ pub struct OAuthError {
 
 impl RefusalReason {
     /// The one mapping from reasons to the wire.
-    pub const fn oauth_error(self) -> OAuthError {
+    pub fn oauth_error(self) -> OAuthError {
         let (code, description) = self.wire();
         let status = match self {
             // RFC 6749 section 5.2: 401 for failed client authentication, and for nothing else there.
@@ -91,7 +93,6 @@ impl RefusalReason {
             | Self::AssertionInvalid
             | Self::AssertionReplayed
             | Self::AccessTokenInvalid => 401,
-            Self::WrongMediaType => 415,
             _ => 400,
         };
         OAuthError {
@@ -101,12 +102,16 @@ impl RefusalReason {
         }
     }
 
-    const fn wire(self) -> (&'static str, &'static str) {
+    fn wire(self) -> (&'static str, &'static str) {
         match self {
             Self::AccessDenied => ("access_denied", "The resource owner denied the request"),
             Self::AccessTokenInvalid => (
                 "invalid_token",
                 "The access token is missing, expired, revoked or not for this resource",
+            ),
+            Self::AccessTokenTwice => (
+                "invalid_request",
+                "The access token was sent more than once",
             ),
             Self::AccountSelectionRequired => {
                 ("account_selection_required", "Account selection required")
@@ -156,7 +161,7 @@ impl RefusalReason {
             Self::InteractionRequired => ("interaction_required", "Interaction required"),
             Self::LoginRequired => ("login_required", "Login required"),
             Self::MalformedRequest => ("invalid_request", "The request is malformed"),
-            Self::MissingParameter(_) => ("invalid_request", "A required parameter is missing"),
+            Self::MissingParameter(name) => ("invalid_request", missing(name)),
             Self::NonceMissing => (
                 "invalid_request",
                 "The parameter nonce is required for this response type",
@@ -203,6 +208,7 @@ impl RefusalReason {
                 "request_not_supported",
                 "The request parameter is not supported",
             ),
+            Self::RequestTooLarge => ("invalid_request", "The request is larger than 16384 bytes"),
             Self::RequestUriInvalid => (
                 "invalid_request_uri",
                 "The request_uri is unknown, used or expired",
@@ -261,5 +267,17 @@ impl RefusalReason {
             Self::RefreshTokenFromTheFuture => Some(EndReason::PolicyChange),
             _ => None,
         }
+    }
+}
+
+/// One text for each parameter that may be missed: nothing of a request is part of it.
+fn missing(name: &str) -> &'static str {
+    match name {
+        "audience" => "The parameter audience is missing",
+        "client_id" => "The parameter client_id is missing",
+        "code" => "The parameter code is missing",
+        "refresh_token" => "The parameter refresh_token is missing",
+        "token" => "The parameter token is missing",
+        _ => "A required parameter is missing",
     }
 }

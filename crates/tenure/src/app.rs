@@ -9,7 +9,9 @@ use crate::crypto::rollover;
 use crate::database::{open_master, open_store};
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
+use crate::oidc::cors::RefusedOrigins;
 use crate::passwords::{Hasher, Passwords};
+use crate::readiness::Readiness;
 use crate::settings::{Cache, Settings};
 use crate::tenant_log::Batcher;
 use anyhow::{Context, bail};
@@ -35,6 +37,8 @@ pub struct App {
     pub metrics: Metrics,
     pub log: Batcher,
     pub macs: Macs,
+    pub refused_origins: RefusedOrigins,
+    pub readiness: Readiness,
     ring: RwLock<Arc<KeyRing>>,
     /// When the database was last asked for another configuration, by the process' own time.
     checked_at: AtomicI64,
@@ -117,6 +121,8 @@ impl App {
             checked_at: AtomicI64::new(0),
             asked_at: AtomicI64::new(0),
             metrics: Metrics::new(),
+            refused_origins: RefusedOrigins::default(),
+            readiness: Readiness::default(),
             entropy: parts.entropy,
             config,
             store,

@@ -4,14 +4,16 @@ use crate::app::App;
 use crate::forwarded;
 use axum::extract::{FromRequestParts, Request};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tenure_protocol::params::Params;
 use tenure_protocol::refresh::Origin;
 use tenure_protocol::session::Device;
 use tenure_protocol::{RefusalReason, Sid, Timestamp};
+use tokio::sync::watch;
 
 /// The largest body that any endpoint reads.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -19,6 +21,30 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// The peer of the connection, put into the request by the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// How long a body may take; put into the request by the listener.
+#[derive(Clone, Debug)]
+pub struct BodyPatience {
+    pub timeout: Duration,
+    /// What is left of the time once the server is asked to stop.
+    pub stop_grace: Duration,
+    pub stopped: watch::Receiver<bool>,
+}
+
+impl BodyPatience {
+    async fn ends(mut self) {
+        let stopped = async {
+            if self.stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(self.stop_grace).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(self.timeout) => {}
+            () = stopped => {}
+        }
+    }
+}
 
 /// Who makes the request.
 #[derive(Clone, Debug, Default)]
@@ -100,18 +126,69 @@ pub fn body_params(headers: &HeaderMap, body: &[u8]) -> Result<Params, RefusalRe
     if !media.eq_ignore_ascii_case("application/json") {
         return Err(RefusalReason::WrongMediaType);
     }
-    let serde_json::Value::Object(map) =
-        serde_json::from_slice(body).map_err(|_| RefusalReason::MalformedRequest)?
-    else {
-        return Err(RefusalReason::MalformedRequest);
-    };
-    let pairs = map.into_iter().filter_map(|(name, value)| match value {
-        serde_json::Value::String(text) => Some((name, text)),
-        serde_json::Value::Number(number) => Some((name, number.to_string())),
-        serde_json::Value::Bool(flag) => Some((name, flag.to_string())),
-        _ => None,
-    });
-    Ok(Params::from_pairs(pairs.collect()))
+    let Members(members) =
+        serde_json::from_slice(body).map_err(|_| RefusalReason::MalformedRequest)?;
+    let mut pairs = Vec::new();
+    for (name, value) in members {
+        match value {
+            serde_json::Value::String(text) => pairs.push((name, text)),
+            serde_json::Value::Number(number) => pairs.push((name, number.to_string())),
+            serde_json::Value::Bool(flag) => pairs.push((name, flag.to_string())),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_)
+                if TEXTS.contains(&name.as_str()) =>
+            {
+                return Err(RefusalReason::MalformedRequest);
+            }
+            _ => {}
+        }
+    }
+    Ok(Params::from_pairs(pairs))
+}
+
+/// The members that are texts; what others are does not matter.
+const TEXTS: [&str; 14] = [
+    "access_token",
+    "audience",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "grant_type",
+    "redirect_uri",
+    "refresh_token",
+    "scope",
+    "token",
+    "token_type_hint",
+];
+
+/// The members of an object, repeated ones included: which of two a reader takes must not be guessed.
+struct Members(Vec<(String, serde_json::Value)>);
+
+impl<'de> serde::Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> serde::de::Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 /// The session cookie: the public `sid` and a secret of which only the hash is stored.
@@ -242,21 +319,50 @@ pub fn is_navigation(headers: &HeaderMap) -> bool {
         .is_none_or(|dest| dest == "document")
 }
 
-/// The body of a request, up to [`BODY_LIMIT`].
+/// Whether the browser makes a request in advance, in case the person goes there.
+pub fn is_speculative(headers: &HeaderMap) -> bool {
+    let says = |name: &str, words: &[&str]| {
+        let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+        values
+            .flat_map(|value| value.split([';', ',', ' ']))
+            .any(|word| words.iter().any(|w| word.eq_ignore_ascii_case(w)))
+    };
+    says("sec-purpose", &["prefetch", "prerender"])
+        || says("purpose", &["prefetch", "prerender"])
+        || says("x-purpose", &["preview", "prefetch"])
+        || says("x-moz", &["prefetch"])
+}
+
+/// The body of a request, up to [`BODY_LIMIT`], within the listener's patience.
 ///
 /// # Errors
-/// 413 when it is larger.
+/// 413 when it is larger, 408 when it does not come in time.
 pub async fn read_body(
     request: Request,
 ) -> Result<(Parts, bytes::Bytes), axum::response::Response> {
-    use axum::response::IntoResponse as _;
     let (parts, body) = request.into_parts();
-    match axum::body::to_bytes(body, BODY_LIMIT).await {
+    let patience = parts.extensions.get::<BodyPatience>().cloned();
+    let expired = async {
+        match patience {
+            Some(patience) => patience.ends().await,
+            None => std::future::pending().await,
+        }
+    };
+    let read = tokio::select! {
+        read = axum::body::to_bytes(body, BODY_LIMIT) => read,
+        () = expired => return Err(refuse_body(StatusCode::REQUEST_TIMEOUT, "the request body did not come in time\n")),
+    };
+    match read {
         Ok(bytes) => Ok((parts, bytes)),
-        Err(_) => Err((
-            http::StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => Err(refuse_body(
+            StatusCode::PAYLOAD_TOO_LARGE,
             "the request body is too large\n",
-        )
-            .into_response()),
+        )),
     }
+}
+
+/// The rest of the body would be taken for the next request: the connection ends with this answer.
+fn refuse_body(status: StatusCode, text: &'static str) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    (status, [(header::CONNECTION, "close")], text).into_response()
 }

@@ -20,6 +20,7 @@ pub mod pages;
 mod password_cost;
 pub mod passwords;
 mod pbkdf2;
+pub mod readiness;
 pub mod respond;
 pub mod router;
 pub mod settings;

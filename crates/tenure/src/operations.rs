@@ -1,7 +1,7 @@
 //! For operators and developers: health, metrics, time travel.
 
 use crate::app::App;
-use crate::http::{self, Caller, Peer};
+use crate::http::{self, Peer};
 use crate::respond;
 use ::http::{HeaderMap, StatusCode, header};
 use axum::extract::{Request, State};
@@ -18,10 +18,11 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database answers and the keys are there.
+/// The database answers and takes writes, and the keys are there.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.store.read(|tx| tx.meta("master_fingerprint")).await {
-        Ok(Some(_)) => "ready\n".into_response(),
+        Ok(Some(_)) if app.readiness.takes_writes(&app.store).await => "ready\n".into_response(),
+        Ok(Some(_)) => respond::unavailable("the database takes no writes\n"),
         Ok(None) | Err(_) => respond::unavailable("the database does not answer\n"),
     }
 }
@@ -46,8 +47,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(*name))
 }
 
-pub async fn home(State(app): State<Arc<App>>, caller: Caller) -> Response {
-    drop(caller);
+pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app
         .settings
         .current()
@@ -56,7 +56,7 @@ pub async fn home(State(app): State<Arc<App>>, caller: Caller) -> Response {
         .clone()
     {
         Some(url) => crate::oidc::answer::redirect(url),
-        None => crate::pages::no_transaction(&app, &HeaderMap::new()),
+        None => crate::pages::start_over(&app, &headers, None),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use crate::app::App;
 use crate::oidc::{
-    authorize, consent, discovery, introspect, login, logout, par, revoke, token, userinfo,
+    authorize, consent, cors, discovery, introspect, login, logout, par, revoke, token, userinfo,
 };
-use crate::{operations, pages, respond};
+use crate::{http as http_edge, operations, pages, respond};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 
@@ -17,14 +17,20 @@ pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route(
             "/.well-known/openid-configuration",
-            get(discovery::configuration),
+            get(discovery::configuration).options(cors::public_preflight),
         )
         .route(
             "/.well-known/oauth-authorization-server",
-            get(discovery::configuration),
+            get(discovery::configuration).options(cors::public_preflight),
         )
-        .route("/.well-known/jwks.json", get(discovery::jwks))
-        .route("/authorize", get(authorize::handle).post(authorize::handle))
+        .route(
+            "/.well-known/jwks.json",
+            get(discovery::jwks).options(cors::public_preflight),
+        )
+        .route(
+            "/authorize",
+            navigation(get(authorize::handle).post(authorize::handle), "GET, POST"),
+        )
         .route("/login", get(login::handle).post(login::handle))
         .route("/consent", get(consent::handle).post(consent::handle))
         .route("/oauth/token", post(token::handle).options(token::handle))
@@ -40,8 +46,11 @@ pub fn router(app: Arc<App>) -> Router {
                 .post(userinfo::handle)
                 .options(userinfo::handle),
         )
-        .route("/oidc/logout", get(logout::oidc).post(logout::oidc))
-        .route("/v2/logout", get(logout::v2))
+        .route(
+            "/oidc/logout",
+            navigation(get(logout::oidc).post(logout::oidc), "GET, POST"),
+        )
+        .route("/v2/logout", navigation(get(logout::v2), "GET"))
         .route("/logout/anyway", post(logout::anyway))
         .route("/assets/tenure.css", get(pages::style))
         .route("/healthz", get(operations::healthz))
@@ -65,6 +74,19 @@ pub fn router(app: Arc<App>) -> Router {
 /// An installation that moved answers nothing any more, but that its process lives.
 fn is_served_elsewhere(route: Option<&MatchedPath>) -> bool {
     route.is_none_or(|route| route.as_str() != "/healthz")
+}
+
+/// A route whose `GET` changes what is stored, as the protocols have it: only for a person who goes there.
+fn navigation(route: MethodRouter<Arc<App>>, allow: &'static str) -> MethodRouter<Arc<App>> {
+    let refused = move || async move { (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]) };
+    route.head(refused).layer(from_fn(not_in_advance))
+}
+
+async fn not_in_advance(request: Request, next: Next) -> Response {
+    if http_edge::is_speculative(request.headers()) {
+        return respond::unavailable("nothing is done in advance: go to this address\n");
+    }
+    next.run(request).await
 }
 
 /// Around every request: notice changed settings, measure, and add what every answer has.

@@ -12,6 +12,9 @@ use tenure_store::{StoreError, ThrottleRow, Tx};
 /// Seconds over which failures are counted.
 const WINDOW: i64 = 600;
 
+/// No attempt has to wait longer than this, in seconds.
+pub const LONGEST_DELAY: &str = "60";
+
 /// What is counted, and how many failures are free. An address may stand for many people
 /// (a company, a mobile network), so it gets more.
 #[derive(Clone, Debug, PartialEq, Eq)]

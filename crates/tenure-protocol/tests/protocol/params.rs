@@ -66,6 +66,15 @@ fn bad_utf_8_and_nul_are_refused() {
 }
 
 #[test]
+fn what_can_be_read_of_a_malformed_request_is_read() {
+    let (params, whole) = Params::read(b"client_id=spa&state=%FF&%00=x&nonce=n");
+    assert!(!whole);
+    let read: Vec<_> = params.iter().collect();
+    assert_eq!(read, [("client_id", "spa"), ("nonce", "n")]);
+    assert!(Params::read(b"a=1&&b").1);
+}
+
+#[test]
 fn a_broken_percent_escape_stays_as_it_is() {
     assert_eq!(parse("a=100%&b=%zz").get("a"), Ok(Some("100%")));
     assert_eq!(parse("a=100%&b=%zz").get("b"), Ok(Some("%zz")));

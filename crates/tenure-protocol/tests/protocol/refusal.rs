@@ -19,7 +19,7 @@ macro_rules! every_reason {
 }
 
 every_reason! {
-    AccessDenied, AccessTokenInvalid, AccountSelectionRequired, AssertionInvalid, AssertionReplayed,
+    AccessDenied, AccessTokenInvalid, AccessTokenTwice, AccountSelectionRequired, AssertionInvalid, AssertionReplayed,
     AudienceNotGranted, AudienceUnknown, ClientAuthFailed, ClientAuthMissing, ClientAuthTwice,
     ClientUnknown, CodeExpired, CodeForeignClient, CodeReplayed, CodeSessionOver(EndReason::Idle),
     CodeUnknown, CodeVerifierMissing, CodeVerifierUnexpected, CodeVerifierWrong, ConsentRequired,
@@ -29,7 +29,7 @@ every_reason! {
     RedirectUriMismatch, RedirectUriMissing, RedirectUriNotRegistered, RefreshTokenExpired,
     RefreshTokenFamilyEnded(EndReason::AdminRevoked), RefreshTokenFromTheFuture, RefreshTokenReused,
     RefreshTokenSessionOver(EndReason::Absolute), RefreshTokenUnknown, RegistrationNotSupported,
-    RepeatedParameter, RequestNotSupported, RequestUriInvalid, RequestUriNotSupported,
+    RepeatedParameter, RequestNotSupported, RequestTooLarge, RequestUriInvalid, RequestUriNotSupported,
     ResponseModeUnsupported, ResponseTypeMissing, ResponseTypeNotAllowed, ResponseTypeUnsupported,
     ScopeConflict, ScopeInvalid, TokenTypeUnsupported, UnmetAuthenticationRequirements, UserBlocked,
     UserGone, WebOriginNotRegistered, WrongMediaType,
@@ -86,7 +86,6 @@ fn only_failed_authentication_is_401() {
         let error = reason.oauth_error();
         let expected = match reason {
             No::AccessTokenInvalid => 401,
-            No::WrongMediaType => 415,
             No::ClientUnknown => 400,
             _ if error.code == "invalid_client" => 401,
             _ => 400,

@@ -93,9 +93,10 @@ fn run_in(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
                 )
             })?;
         greet(args, &password);
+        let limits = listen::Limits::of_this_process(&[]);
         tokio::select! {
             done = serve::serve(app.clone(), log, serve::stop_signal()) => done,
-            () = listen::serve(sample, None, demo::router(&app), std::future::pending()) => Ok(()),
+            () = listen::serve(sample, None, demo::router(&app), limits, std::future::pending()) => Ok(()),
         }
     })
 }

@@ -187,7 +187,9 @@ pub(super) async fn serve(
         app.config.base_url.as_str(),
         listener.local_addr()?
     ));
-    let serving = listen::serve(listener, tls, router::router(app.clone()), stop);
+    let limits = listen::Limits::of_this_process(&config.trusted_proxies);
+    let routes = router::router(app.clone());
+    let serving = listen::serve(listener, tls, routes, limits.clone(), stop);
     match metrics {
         None => serving.await,
         Some(metrics) => {
@@ -196,7 +198,7 @@ pub(super) async fn serve(
                 .with_state(app.clone());
             tokio::select! {
                 () = serving => {}
-                () = listen::serve(metrics, None, routes, std::future::pending()) => {}
+                () = listen::serve(metrics, None, routes, limits, std::future::pending()) => {}
             }
         }
     }

@@ -7,8 +7,9 @@ use crate::crypto::jwt::TokenKind;
 use crate::crypto::keys::is_current;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use tenure_protocol::params::Params;
 use tenure_protocol::session::Session;
-use tenure_protocol::{FamilyId, Sid, Timestamp};
+use tenure_protocol::{FamilyId, RefusalReason, Sid, Timestamp};
 use tenure_store::{StoreError, Tx, UserRow};
 
 /// A token's claims, and what was found for it.
@@ -133,18 +134,22 @@ fn family_lives(
 }
 
 /// The token of a request: the header, or the body of a form (RFC 6750 sections 2.1, 2.2); never the query.
+///
+/// # Errors
+/// It was sent in more than one way, or twice.
 pub fn bearer(
     headers: &http::HeaderMap,
-    form: Option<&tenure_protocol::params::Params>,
-) -> Option<String> {
-    let header = headers
+    form: Option<&Params>,
+) -> Result<Option<String>, RefusalReason> {
+    let in_header = headers
         .get(http::header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if let Some((scheme, token)) = header.and_then(|value| value.split_once(' ')) {
-        return scheme
-            .eq_ignore_ascii_case("bearer")
-            .then(|| token.trim().to_owned());
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let in_body = form.map(|form| form.get("access_token")).transpose();
+    match (in_header, in_body.map(Option::flatten)) {
+        (_, Err(_)) | (Some(_), Ok(Some(_))) => Err(RefusalReason::AccessTokenTwice),
+        (token, Ok(None)) | (None, Ok(token)) => Ok(token.map(str::to_owned)),
     }
-    form.and_then(|form| form.first("access_token"))
-        .map(str::to_owned)
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tenure_protocol::model::User;
 
 /// Claims of the protocol that no configuration may replace.
-const PROTOCOL: [&str; 25] = [
+const PROTOCOL: [&str; 26] = [
     "iss",
     "sub",
     "aud",
@@ -30,6 +30,7 @@ const PROTOCOL: [&str; 25] = [
     "gty",
     "events",
     "fid",
+    "userinfo_claims",
 ];
 
 /// Where the claims go: the member of the `claims` parameter that counts.
@@ -39,13 +40,8 @@ pub enum Place {
     Userinfo,
 }
 
-/// The user's claims that a scope grants or the request names.
-pub fn of_user(
-    user: &User,
-    scope: &str,
-    requested: Option<&Value>,
-    place: Place,
-) -> Map<String, Value> {
+/// The user's claims that a scope grants or that are asked for by name.
+pub fn of_user(user: &User, scope: &str, asked: &[&str]) -> Map<String, Value> {
     let has = |name: &str| scope.split(' ').any(|s| s == name);
     let mut claims = Map::new();
     for (scope, names) in BY_SCOPE {
@@ -55,16 +51,23 @@ pub fn of_user(
             }
         }
     }
+    for name in asked {
+        put(&mut claims, user, name);
+    }
+    claims
+}
+
+/// The names of the user's claims in a member of the `claims` parameter; unknown ones are ignored.
+pub fn asked(requested: &Value, place: Place) -> Vec<&'static str> {
     let member = match place {
         Place::IdToken => "id_token",
         Place::Userinfo => "userinfo",
     };
-    if let Some(Value::Object(asked)) = requested.and_then(|claims| claims.get(member)) {
-        for name in asked.keys() {
-            put(&mut claims, user, name);
-        }
-    }
-    claims
+    let Some(Value::Object(wanted)) = requested.get(member) else {
+        return Vec::new();
+    };
+    let known = BY_SCOPE.iter().flat_map(|(_, names)| names.iter().copied());
+    known.filter(|name| wanted.contains_key(*name)).collect()
 }
 
 const BY_SCOPE: [(&str, &[&str]); 3] = [
@@ -116,4 +119,25 @@ pub fn add_custom(claims: &mut Map<String, Value>, custom: &Map<String, Value>) 
             claims.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// What discovery names: what our ID tokens say, and what is known about users.
+pub fn supported() -> Vec<&'static str> {
+    let ours = [
+        "acr",
+        "amr",
+        "at_hash",
+        "aud",
+        "auth_time",
+        "c_hash",
+        "exp",
+        "iat",
+        "iss",
+        "nonce",
+        "session_expiry",
+        "sid",
+        "sub",
+    ];
+    let of_users = BY_SCOPE.iter().flat_map(|(_, names)| names.iter().copied());
+    ours.into_iter().chain(of_users).collect()
 }

@@ -33,18 +33,14 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         Ok(read) => read,
         Err(response) => return response,
     };
-    let query = Params::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
-    let transaction = query
-        .first("request")
-        .and_then(|text| Transaction::open(&app, text));
-    let Some(transaction) = transaction else {
-        return pages::no_transaction(&app, &parts.headers);
-    };
     let form = Params::parse(&body).unwrap_or_default();
+    let Some(transaction) = Transaction::of_form(&app, &parts.uri, &form) else {
+        return pages::start_over(&app, &parts.headers, None);
+    };
     let now = app.clock.now();
     let usable = form_is_ours(&app, &parts.headers, &form) && transaction.is_fresh(now);
     if parts.method != Method::POST || !usable {
-        return answer::redirect(transaction.authorize_path());
+        return authorize::restart(app, caller, &parts.headers, transaction).await;
     }
     let cookie = app.session_cookie(&parts.headers);
     let context = match authorize::context(app.clone(), caller, transaction, cookie) {

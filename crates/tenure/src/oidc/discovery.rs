@@ -1,6 +1,8 @@
 //! `/.well-known/openid-configuration`, `/.well-known/oauth-authorization-server` and the JWK set
 //! (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517).
 
+use super::claims;
+use super::token::client_auth::ASSERTION_ALGS;
 use crate::app::App;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -43,22 +45,18 @@ fn document(app: &App) -> Value {
         "jwks_uri": at("/.well-known/jwks.json"),
         "revocation_endpoint": at("/oauth/revoke"),
         "introspection_endpoint": at("/oauth/introspect"),
-        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "online_access"],
+        "scopes_supported": ["openid", "profile", "email", "phone", "offline_access", "online_access"],
         "response_types_supported": ["code", "id_token", "code id_token"],
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "implicit"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
-        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "code_challenge_methods_supported": ["S256"],
-        "claims_supported": [
-            "aud", "auth_time", "email", "email_verified", "exp", "family_name", "given_name", "iat",
-            "iss", "name", "nickname", "phone_number", "phone_number_verified", "picture",
-            "session_expiry", "sid", "sub", "updated_at"
-        ],
+        "claims_supported": claims::supported(),
         "claims_parameter_supported": true,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "ui_locales_supported": crate::pages::text::LOCALES,

@@ -23,7 +23,11 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
     };
     match introspect(&app, &caller, &parts.headers, &body).await {
         Ok(answer) => respond::json(StatusCode::OK, &answer),
-        Err(Failure::Refused(reason)) => respond::oauth_error(reason.oauth_error(), None),
+        Err(Failure::Refused(reason)) => {
+            let mut response = respond::oauth_error(reason.oauth_error(), None);
+            client_auth::challenge(&mut response, &parts.headers);
+            response
+        }
         Err(Failure::Broken(error)) => respond::broken(&error),
     }
 }

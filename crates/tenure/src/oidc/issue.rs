@@ -37,6 +37,8 @@ pub struct Subject<'a> {
     pub auth_time: Timestamp,
     pub amr: &'a [String],
     pub acr: Option<&'a str>,
+    /// The request's `claims` parameter.
+    pub claims: Option<&'a Value>,
 }
 
 /// The parts of a request that tokens are made for.
@@ -130,6 +132,11 @@ impl Issuer<'_> {
             // The thing this token hangs on, which outlives the session.
             put("fid", family.family_id.to_string().into());
         }
+        let asked = self.asked(subject, Place::Userinfo);
+        if self.grant.has("openid") && !asked.is_empty() {
+            // Names alone: the userinfo endpoint sees nothing of the request but this token.
+            put("userinfo_claims", asked.into());
+        }
         self.finish_access_token(claims, api, permissions, jti, expiry)
     }
 
@@ -195,6 +202,13 @@ impl Issuer<'_> {
         })
     }
 
+    /// The claims that the request asks for by name. A third-party client gets what the person
+    /// consented to, which is by scope, and nothing beyond.
+    fn asked(&self, subject: &Subject<'_>, place: Place) -> Vec<&'static str> {
+        let claims = subject.claims.filter(|_| self.client.is_first_party);
+        claims.map_or_else(Vec::new, |claims| claims::asked(claims, place))
+    }
+
     /// An ID token (Core 2). Refreshed ones carry no nonce; `auth_time` and `sid` always stay the login's.
     pub fn id_token(
         &self,
@@ -204,12 +218,8 @@ impl Issuer<'_> {
         let alg = self.client.jwt_configuration.alg;
         let expiry =
             tokens::id_token_expiry(self.client, subject.session, subject.family, self.now);
-        let mut claims = claims::of_user(
-            subject.user,
-            &self.grant.scope,
-            extra.claims,
-            Place::IdToken,
-        );
+        let asked = self.asked(subject, Place::IdToken);
+        let mut claims = claims::of_user(subject.user, &self.grant.scope, &asked);
         claims::add_custom(&mut claims, &self.client.custom_claims);
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", self.app.issuer.clone().into());
@@ -250,7 +260,6 @@ pub struct IdTokenExtra<'a> {
     pub nonce: Option<&'a str>,
     pub access_token: Option<&'a str>,
     pub code: Option<&'a str>,
-    pub claims: Option<&'a Value>,
 }
 
 /// The ID token of an authorization response (Core 3.2.2.10, 3.3.2.11).
@@ -264,6 +273,7 @@ pub fn front_channel_id_token(context: &Context, issued: &Issued) -> anyhow::Res
         auth_time: issued.session.authenticated_at,
         amr: &amr,
         acr: acr.as_deref(),
+        claims: context.request.claims.as_ref(),
     };
     let issuer = Issuer {
         app: &context.app,
@@ -275,7 +285,6 @@ pub fn front_channel_id_token(context: &Context, issued: &Issued) -> anyhow::Res
     let extra = IdTokenExtra {
         nonce: context.request.nonce.as_deref(),
         code: issued.code.as_deref(),
-        claims: context.request.claims.as_ref(),
         access_token: None,
     };
     issuer.id_token(&subject, &extra)

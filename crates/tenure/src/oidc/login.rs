@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::authorize::{self, Context};
+use super::par::{self, Standing};
 use super::sessions::{self, Found, end_session};
 use super::transaction::{FormGuard, Transaction, form_is_ours};
 use crate::app::App;
@@ -62,19 +63,17 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         Ok(read) => read,
         Err(response) => return response,
     };
-    let query = Params::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
-    let transaction = query
-        .first("request")
-        .and_then(|text| Transaction::open(&app, text));
+    let (form, whole) = Params::read(&body);
+    let transaction = Transaction::of_form(&app, &parts.uri, &form);
     let Some(transaction) = transaction else {
-        return pages::no_transaction(&app, &parts.headers);
+        return pages::start_over(&app, &parts.headers, None);
     };
     if parts.method != Method::POST {
-        return answer::redirect(transaction.authorize_path());
+        return authorize::restart(app, caller, &parts.headers, transaction).await;
     }
-    let Ok(form) = Params::parse(&body) else {
+    if !whole {
         return pages::error(&app, &parts.headers, RefusalReason::MalformedRequest, None);
-    };
+    }
     submit(app, caller, &parts.headers, transaction, &form).await
 }
 
@@ -88,6 +87,25 @@ async fn submit(
     let now = app.clock.now();
     let ours = form_is_ours(&app, headers, form);
     let fresh = transaction.is_fresh(now);
+    match par::standing(&app, &transaction, now).await {
+        Ok(Standing::Used) => return authorize::start_over(&app, headers, &transaction),
+        Ok(Standing::Expired) if !fresh => {
+            return authorize::start_over(&app, headers, &transaction);
+        }
+        Ok(_) => {}
+        Err(error) => return pages::broken(&app, headers, &error.into()),
+    }
+    let transaction = if fresh {
+        transaction
+    } else {
+        // The page that is shown anew is a new form.
+        Transaction {
+            began_at: now,
+            authenticated: None,
+            consented: false,
+            ..transaction
+        }
+    };
     let cookie = app.session_cookie(headers);
     let context = match authorize::context(app.clone(), caller, transaction, cookie) {
         Ok(context) => context,

@@ -7,7 +7,7 @@ use super::transaction::{FormGuard, form_is_ours};
 use crate::app::App;
 use crate::crypto::jwt::TokenKind;
 use crate::http::{self, Caller, SessionCookie};
-use crate::pages;
+use crate::pages::{self, Reader};
 use crate::settings::{Registered, Settings};
 use crate::tenant_log::{Entry, kind};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -33,6 +33,15 @@ struct Plan {
     ui_locales: Option<String>,
 }
 
+impl Plan {
+    fn reader<'a>(&'a self, headers: &'a HeaderMap) -> Reader<'a> {
+        Reader {
+            headers,
+            ui_locales: self.ui_locales.as_deref(),
+        }
+    }
+}
+
 /// `GET` and `POST /oidc/logout`.
 pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
     let (parts, body) = match http::read_body(request).await {
@@ -46,10 +55,11 @@ pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request)
         Method::POST => body.as_ref(),
         _ => parts.uri.query().unwrap_or_default().as_bytes(),
     };
-    let params = match Params::parse(text) {
-        Ok(params) => params,
-        Err(reason) => return pages::error(&app, &parts.headers, reason, None),
-    };
+    let (params, whole) = Params::read(text);
+    let reader = Reader::asking(&parts.headers, &params);
+    if !whole {
+        return pages::error(&app, reader, RefusalReason::MalformedRequest, None);
+    }
     if params.has("confirm") && parts.method == Method::POST {
         return confirmed(app, caller, &parts.headers, &params).await;
     }
@@ -66,7 +76,7 @@ pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request)
                 client.as_deref(),
                 "the request is not consistent or its target is not allowed",
             );
-            return pages::logout_refused(&app, &parts.headers, reason, client.as_deref());
+            return pages::logout_refused(&app, reader, reason, client.as_deref());
         }
     };
     let ask = settings.tenant.sessions.oidc_logout_prompt_enabled;
@@ -85,23 +95,27 @@ pub async fn v2(State(app): State<Arc<App>>, caller: Caller, request: Request) -
     if !http::is_navigation(&parts.headers) {
         return not_a_navigation();
     }
-    let params = match Params::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-        Ok(params) => params,
-        Err(reason) => return pages::error(&app, &parts.headers, reason, None),
-    };
+    let (params, whole) = Params::read(parts.uri.query().unwrap_or_default().as_bytes());
+    let reader = Reader::asking(&parts.headers, &params);
+    if !whole {
+        return pages::error(&app, reader, RefusalReason::MalformedRequest, None);
+    }
     let settings = app.settings.current();
-    let client = params
-        .first("client_id")
-        .and_then(|id| settings.client(id))
-        .cloned();
-    if params.first("client_id").is_some() && client.is_none() {
-        return pages::logout_refused(&app, &parts.headers, RefusalReason::ClientUnknown, None);
+    let (client_id, return_to) = match (params.get("client_id"), params.get("returnTo")) {
+        (Ok(client_id), Ok(return_to)) => (client_id, return_to),
+        (Err(reason), _) | (_, Err(reason)) => {
+            return pages::logout_refused(&app, reader, reason, None);
+        }
+    };
+    let client = client_id.and_then(|id| settings.client(id)).cloned();
+    if client_id.is_some() && client.is_none() {
+        return pages::logout_refused(&app, reader, RefusalReason::ClientUnknown, None);
     }
     let allowed = match &client {
         Some(client) => &client.client.allowed_logout_urls,
         None => &settings.tenant.allowed_logout_urls,
     };
-    let target = match params.first("returnTo") {
+    let target = match return_to {
         Some(url) if redirect::return_to_matches(allowed, url) => Some(url.to_owned()),
         Some(_) => {
             // Nothing is ended by a link that somebody else may have made; the page offers to sign out anyway.
@@ -112,7 +126,7 @@ pub async fn v2(State(app): State<Arc<App>>, caller: Caller, request: Request) -
                 "returnTo is not in allowed_logout_urls",
             );
             let reason = RefusalReason::RedirectUriNotRegistered;
-            return pages::logout_refused(&app, &parts.headers, reason, client.as_deref());
+            return pages::logout_refused(&app, reader, reason, client.as_deref());
         }
         None => first_target(client.as_deref()),
     };
@@ -120,6 +134,7 @@ pub async fn v2(State(app): State<Arc<App>>, caller: Caller, request: Request) -
     let plan = Plan {
         target,
         client_id,
+        ui_locales: params.first("ui_locales").map(str::to_owned),
         ..Plan::default()
     };
     run(app, caller, &parts.headers, plan, None).await
@@ -305,8 +320,8 @@ fn ask(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
         &serde_json::to_vec(plan).unwrap_or_default(),
         &app.entropy,
     );
-    let (target, locales) = (plan.target.as_deref(), plan.ui_locales.as_deref());
-    pages::confirm_logout(app, headers, &guard, &sealed, target, locales)
+    let target = plan.target.as_deref();
+    pages::confirm_logout(app, plan.reader(headers), &guard, &sealed, target)
 }
 
 /// The person answered: `action=logout` or `stay`.
@@ -323,7 +338,7 @@ async fn confirmed(app: Arc<App>, caller: Caller, headers: &HeaderMap, form: &Pa
     }
     match form.first("action") {
         Some("logout") => run(app, caller, headers, plan, None).await,
-        _ => pages::still_signed_in(&app, headers, plan.ui_locales.as_deref()),
+        _ => pages::still_signed_in(&app, plan.reader(headers)),
     }
 }
 
@@ -344,7 +359,7 @@ pub async fn anyway(State(app): State<Arc<App>>, caller: Caller, request: Reques
 fn done(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
     let mut response = match &plan.target {
         Some(target) => answer::redirect(with_state(target, plan.state.as_deref())),
-        None => pages::signed_out(app, headers, plan.ui_locales.as_deref()),
+        None => pages::signed_out(app, plan.reader(headers)),
     };
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, app.clear_session_cookie());

@@ -1,8 +1,11 @@
 //! `/oauth/par` (RFC 9126): the request is pushed, and the browser carries only a reference to it.
 
+use super::authorize;
 use super::token::client_auth;
+use super::transaction::{FORM_LIFETIME, Transaction};
 use crate::app::App;
 use crate::http::{self, Caller};
+use crate::operations;
 use crate::respond::{self, Failure};
 use ::http::StatusCode;
 use axum::extract::{Request, State};
@@ -10,14 +13,20 @@ use axum::response::Response;
 use serde_json::json;
 use std::sync::Arc;
 use tenure_protocol::params::Params;
-use tenure_protocol::{RefusalReason, Timestamp, authorize, redirect};
+use tenure_protocol::{RefusalReason, Timestamp, authorize as request, redirect};
+use tenure_store::{StoreError, Tx};
 
-pub const KIND: &str = "par";
+const KIND: &str = "par";
+/// The mark of a request that was answered, kept for as long as a form of it could still be sent.
+const USED: &str = "par_used";
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// Seconds. Long enough for the login that follows.
 const LIFETIME: i64 = 600;
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
+    if !is_on(&app) {
+        return operations::not_found().await;
+    }
     let (parts, body) = match http::read_body(request).await {
         Ok(read) => read,
         Err(response) => return response,
@@ -27,9 +36,18 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
             let body = json!({ "request_uri": reference, "expires_in": LIFETIME });
             respond::json(StatusCode::CREATED, &body)
         }
-        Err(Failure::Refused(reason)) => respond::oauth_error(reason.oauth_error(), None),
+        Err(Failure::Refused(reason)) => {
+            let mut response = respond::oauth_error(reason.oauth_error(), None);
+            client_auth::challenge(&mut response, &parts.headers);
+            response
+        }
         Err(Failure::Broken(error)) => respond::broken(&error),
     }
+}
+
+fn is_on(app: &App) -> bool {
+    let settings = app.settings.current();
+    settings.tenant.pushed_authorization_requests_supported
 }
 
 async fn push(
@@ -41,11 +59,16 @@ async fn push(
     let params = http::body_params(headers, body)?;
     let now = app.clock.now();
     let client = client_auth::authenticate(app, caller, headers, &params, now).await?;
+    if body.len() > authorize::MOST_OF_A_REQUEST {
+        return Err(RefusalReason::RequestTooLarge.into());
+    }
     if params.has("request_uri") {
         return Err(RefusalReason::RequestUriNotSupported.into());
     }
-    redirect::verify(&client.client, params.get("redirect_uri")?)?;
-    authorize::parse(&params, &client.client)?;
+    let redirect = redirect::verify(&client.client, params.get("redirect_uri")?)?;
+    let asked = request::parse(&params, &client.client)?;
+    let settings = app.settings.current();
+    authorize::check(app, &settings, &client.client, (&asked, &redirect))?;
     let secret = ["client_secret", "client_assertion", "client_assertion_type"];
     let kept = params
         .iter()
@@ -61,19 +84,19 @@ async fn push(
     Ok(reference)
 }
 
-/// Replaces a `request_uri` by the parameters it stands for; the reference is used up when the answer is issued.
+/// The parameters that a `request_uri` stands for; the reference is used up when the answer is issued.
 ///
 /// # Errors
 /// The reference is unknown, expired, another client's, or not one of ours.
 pub async fn resolve(
     app: &App,
-    params: Params,
+    params: &Params,
     now: Timestamp,
-) -> Result<(Params, Option<String>), Failure> {
+) -> Result<Option<(Params, String)>, Failure> {
     let Some(reference) = params.get("request_uri")?.map(str::to_owned) else {
-        return Ok((params, None));
+        return Ok(None);
     };
-    if !reference.starts_with(PREFIX) {
+    if !reference.starts_with(PREFIX) || !is_on(app) {
         return Err(RefusalReason::RequestUriNotSupported.into());
     }
     let id = reference.clone();
@@ -85,5 +108,46 @@ pub async fn resolve(
     if params.get("client_id")? != pushed.get("client_id")? {
         return Err(RefusalReason::ParNotBound.into());
     }
-    Ok((pushed, Some(reference)))
+    Ok(Some((pushed, reference)))
+}
+
+/// What became of the pushed request that a transaction came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can still be named, or there is none.
+    Open,
+    Used,
+    Expired,
+}
+
+pub async fn standing(
+    app: &App,
+    transaction: &Transaction,
+    now: Timestamp,
+) -> Result<Standing, StoreError> {
+    let Some(reference) = transaction.pushed.clone() else {
+        return Ok(Standing::Open);
+    };
+    let found = app.store.read(move |tx| {
+        Ok((
+            tx.peek_once(USED, &reference)?,
+            tx.peek_once(KIND, &reference)?,
+        ))
+    });
+    Ok(match found.await? {
+        (Some(_), _) => Standing::Used,
+        (None, Some((_, expires_at))) if now < expires_at => Standing::Open,
+        (None, _) => Standing::Expired,
+    })
+}
+
+/// Takes note that a transaction is answered. `false`: its pushed request was answered before
+/// (RFC 9126 section 7.3). That the reference expired meanwhile does not matter: the login that
+/// followed took its time.
+pub fn use_up(tx: &Tx<'_>, transaction: &Transaction, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(reference) = &transaction.pushed else {
+        return Ok(true);
+    };
+    tx.take_once(KIND, reference)?;
+    tx.put_once(USED, reference, "", now.plus(FORM_LIFETIME))
 }

@@ -22,23 +22,33 @@ use tenure_protocol::{RefusalReason, Sid, Timestamp};
 use tenure_store::{StoreError, Tx};
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
-    let settings = app.settings.current();
+    let headers = request.headers().clone();
+    if cors::is_preflight(request.method()) {
+        return cors::preflight(&app, &caller, &headers);
+    }
+    let (mut response, named) = answer(&app, &caller, request).await;
+    client_auth::challenge(&mut response, &headers);
+    let client = named.as_deref().map(|r| &r.client);
+    cors::expose(&mut response, &app, &caller, client, &headers);
+    response
+}
+
+/// The answer, and the client that the request names.
+async fn answer(
+    app: &Arc<App>,
+    caller: &Caller,
+    request: Request,
+) -> (Response, Option<Arc<Registered>>) {
     let (parts, body) = match http::read_body(request).await {
         Ok(read) => read,
-        Err(response) => return response,
+        Err(response) => return (response, None),
     };
-    if cors::is_preflight(&parts.method) {
-        return cors::preflight(&settings, &parts.headers);
-    }
     let params = match http::body_params(&parts.headers, &body) {
         Ok(params) => params,
-        Err(reason) => return respond::oauth_error(reason.oauth_error(), None),
+        Err(reason) => return (respond::oauth_error(reason.oauth_error(), None), None),
     };
-    let named = params
-        .first("client_id")
-        .and_then(|id| settings.client(id))
-        .cloned();
-    let mut response = match revoke(&app, &caller, &parts.headers, &params).await {
+    let named = client_auth::named(&app.settings.current(), &params);
+    let response = match revoke(app, caller, &parts.headers, &params).await {
         Ok(()) => (
             StatusCode::OK,
             [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
@@ -48,13 +58,7 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         // 503 with Retry-After: the client must assume that the token still lives (RFC 7009 section 2.2.1).
         Err(Failure::Broken(error)) => respond::broken(&error),
     };
-    cors::expose(
-        &mut response,
-        &settings,
-        named.as_deref().map(|r| &r.client),
-        &parts.headers,
-    );
-    response
+    (response, named)
 }
 
 async fn revoke(

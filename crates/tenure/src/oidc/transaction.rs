@@ -1,6 +1,6 @@
 //! A transaction: an authorization request on its way through login and consent. It travels sealed
-//! in the forms and their addresses, so that reload, the back button and a bookmark all work and
-//! nothing needs to be stored.
+//! in the forms, and in their addresses where it fits there, so that reload, the back button and a
+//! bookmark all work and nothing needs to be stored.
 
 use crate::app::App;
 use crate::http;
@@ -13,7 +13,10 @@ use tenure_protocol::{Sid, Timestamp};
 const CONTEXT: &str = "transaction";
 
 /// A form older than this is shown anew instead of being acted upon (seconds).
-const FORM_LIFETIME: i64 = 12 * 3600;
+pub const FORM_LIFETIME: i64 = 12 * 3600;
+
+/// The longest sealed text that is put into an address. Proxies and browsers refuse long ones.
+const MOST_IN_ADDRESS: usize = 4_000;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Transaction {
@@ -51,6 +54,13 @@ impl Transaction {
     pub fn seal(&self, app: &App) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();
         app.master.seal_text(CONTEXT, &text, &app.entropy)
+    }
+
+    /// The transaction of a form that was sent, or of its address that was opened.
+    pub fn of_form(app: &App, uri: &::http::Uri, form: &Params) -> Option<Self> {
+        let query = Params::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+        let sealed = form.first("request").or(query.first("request"))?;
+        Self::open(app, sealed)
     }
 
     /// `None`: not made by us.
@@ -93,6 +103,15 @@ impl Transaction {
             None => format!("/authorize?{}", self.query),
         }
     }
+}
+
+/// Where a form goes. The form carries the transaction; its address does as well if it is short
+/// enough, for whoever opens or keeps the address alone.
+pub fn form_address(path: &str, sealed: &str) -> String {
+    if sealed.len() > MOST_IN_ADDRESS {
+        return path.to_owned();
+    }
+    format!("{path}?request={sealed}")
 }
 
 /// The token that a form carries and the cookie it belongs to: together they prove that the form

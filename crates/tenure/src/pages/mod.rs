@@ -1,18 +1,22 @@
 //! The pages that people see: server-rendered, one style sheet, no script but where the protocol needs it.
 
+mod messages;
+mod responses;
 pub mod text;
 
+pub use messages::{broken, error, logout_refused, signed_out, start_over, still_signed_in};
+pub use responses::{form_post, web_message};
+
 use crate::app::App;
-use crate::oidc::answer::Answer;
 use crate::oidc::authorize::Context;
 use crate::oidc::login::Problem;
-use crate::oidc::transaction::FormGuard;
-use crate::settings::Registered;
+use crate::oidc::transaction::{FormGuard, form_address};
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use tenure_protocol::RefusalReason;
 use tenure_protocol::model::Client;
+use tenure_protocol::params::Params;
+use tenure_protocol::redirect::source_of;
 use tenure_protocol::session::EndReason;
 use text::Text;
 
@@ -28,7 +32,32 @@ struct Frame {
     style_version: String,
 }
 
-fn frame(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Frame {
+/// Who reads a page: what the browser sent, and the languages that the request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    pub headers: &'a HeaderMap,
+    pub ui_locales: Option<&'a str>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn asking(headers: &'a HeaderMap, params: &'a Params) -> Self {
+        Self {
+            headers,
+            ui_locales: params.first("ui_locales"),
+        }
+    }
+}
+
+impl<'a> From<&'a HeaderMap> for Reader<'a> {
+    fn from(headers: &'a HeaderMap) -> Self {
+        Self {
+            headers,
+            ui_locales: None,
+        }
+    }
+}
+
+fn frame(app: &App, reader: Reader<'_>) -> Frame {
     let tenant = &app.settings.current().tenant;
     let brand = tenant
         .friendly_name
@@ -39,11 +68,12 @@ fn frame(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Frame {
         .next()
         .map(|c| c.to_uppercase().to_string())
         .unwrap_or_default();
-    let accept = headers
+    let accept = reader
+        .headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok());
     Frame {
-        text: text::choose(ui_locales, accept, &tenant.enabled_locales),
+        text: text::choose(reader.ui_locales, accept, &tenant.enabled_locales),
         initial,
         brand,
         logo: tenant
@@ -142,18 +172,21 @@ struct LoginTemplate<'a> {
     client_name: &'a str,
     notice: Option<&'static str>,
     problem: Option<&'static str>,
+    action: String,
     sealed: &'a str,
     csrf: &'a str,
     username: &'a str,
+    /// Whether what was typed is wrong, rather than the moment.
+    is_invalid: bool,
 }
 
 pub fn login(view: &LoginPage<'_>) -> Response {
     let app = &view.context.app;
-    let frame = frame(
-        app,
-        view.headers,
-        view.context.request.ui_locales.as_deref(),
-    );
+    let reader = Reader {
+        headers: view.headers,
+        ui_locales: view.context.request.ui_locales.as_deref(),
+    };
+    let frame = frame(app, reader);
     let text = frame.text;
     let status = match view.problem {
         None => StatusCode::OK,
@@ -165,16 +198,25 @@ pub fn login(view: &LoginPage<'_>) -> Response {
         client_name: client_name(&view.context.client.client),
         notice: view.over.map(|reason| text.why_over(reason)),
         problem: view.problem.map(|problem| text.problem(problem)),
+        action: form_address("/login", view.sealed),
         sealed: view.sealed,
         csrf: &view.guard.token,
         username: view.username,
+        is_invalid: view.problem == Some(Problem::Credentials),
         frame,
     };
-    with_guard(
-        app,
-        view.guard,
-        page(status, &template, &view.context.target.redirect.origin()),
-    )
+    let mut response = page(status, &template, &view.context.target.redirect.origin());
+    let retry_after = match view.problem {
+        Some(Problem::Busy) => Some("1"),
+        Some(Problem::Throttled) => Some(crate::throttle::LONGEST_DELAY),
+        _ => None,
+    };
+    if let Some(seconds) = retry_after {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    with_guard(app, view.guard, response)
 }
 
 fn client_name(client: &Client) -> &str {
@@ -201,17 +243,18 @@ struct ConsentTemplate<'a> {
     client_name: &'a str,
     client_logo: Option<&'a str>,
     scopes: Vec<String>,
+    action: String,
     sealed: &'a str,
     csrf: &'a str,
 }
 
 pub fn consent(view: &ConsentPage<'_>) -> Response {
     let context = view.context;
-    let frame = frame(
-        &context.app,
-        view.headers,
-        context.request.ui_locales.as_deref(),
-    );
+    let reader = Reader {
+        headers: view.headers,
+        ui_locales: context.request.ui_locales.as_deref(),
+    };
+    let frame = frame(&context.app, reader);
     let audience = context.request.audience.as_deref();
     let audience = crate::oidc::issue::resolve_audience(audience, &context.settings);
     let api = audience
@@ -243,6 +286,7 @@ pub fn consent(view: &ConsentPage<'_>) -> Response {
         client_name: client_name(&context.client.client),
         client_logo: logo,
         scopes,
+        action: form_address("/consent", view.sealed),
         sealed: view.sealed,
         csrf: &view.guard.token,
         frame,
@@ -263,231 +307,17 @@ struct ConfirmTemplate<'a> {
 /// Asks before signing out. `plan` is sealed; `target` is where the browser goes afterwards.
 pub fn confirm_logout(
     app: &App,
-    headers: &HeaderMap,
+    reader: Reader<'_>,
     guard: &FormGuard,
     plan: &str,
     target: Option<&str>,
-    ui_locales: Option<&str>,
 ) -> Response {
     let template = ConfirmTemplate {
-        frame: frame(app, headers, ui_locales),
+        frame: frame(app, reader),
         action: "/oidc/logout",
         sealed: plan,
         csrf: &guard.token,
     };
-    let target = target.and_then(|url| url::Url::parse(url).ok());
-    let origin = target
-        .map(|url| url.origin().ascii_serialization())
-        .unwrap_or_default();
-    with_guard(app, guard, page(StatusCode::OK, &template, &origin))
-}
-
-#[derive(Template)]
-#[template(path = "message.html")]
-struct MessageTemplate {
-    frame: Frame,
-    title: &'static str,
-    lines: Vec<&'static str>,
-    detail: Option<String>,
-    code: Option<&'static str>,
-    correlation_id: Option<String>,
-    /// A form token: offers "Sign out anyway".
-    anyway: Option<String>,
-    link: Option<(String, &'static str)>,
-}
-
-impl MessageTemplate {
-    fn new(frame: Frame, title: &'static str, lines: Vec<&'static str>) -> Self {
-        let (detail, code, correlation_id, anyway, link) = (None, None, None, None, None);
-        Self {
-            frame,
-            title,
-            lines,
-            detail,
-            code,
-            correlation_id,
-            anyway,
-            link,
-        }
-    }
-}
-
-pub fn signed_out(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Response {
-    let frame = frame(app, headers, ui_locales);
-    let lines = vec![frame.text.signed_out_line, frame.text.upstream_note];
-    let title = frame.text.signed_out;
-    page(
-        StatusCode::OK,
-        &MessageTemplate::new(frame, title, lines),
-        "",
-    )
-}
-
-pub fn still_signed_in(app: &App, headers: &HeaderMap, ui_locales: Option<&str>) -> Response {
-    let frame = frame(app, headers, ui_locales);
-    let (title, lines) = (
-        frame.text.still_signed_in,
-        vec![frame.text.still_signed_in_line],
-    );
-    page(
-        StatusCode::OK,
-        &MessageTemplate::new(frame, title, lines),
-        "",
-    )
-}
-
-/// A logout request that may not redirect where it wants: nothing changed, and a safe way out.
-pub fn logout_refused(
-    app: &App,
-    headers: &HeaderMap,
-    reason: RefusalReason,
-    client: Option<&Registered>,
-) -> Response {
-    let guard = FormGuard::for_page(app, headers);
-    let frame = frame(app, headers, None);
-    let lines = vec![frame.text.logout_refused_line];
-    let title = frame.text.logout_refused;
-    let mut template = MessageTemplate::new(frame, title, lines);
-    let error = reason.oauth_error();
-    let detail = match (reason, client) {
-        (RefusalReason::RedirectUriNotRegistered, Some(_)) => {
-            "The URL to return to is not in the client's allowed_logout_urls"
-        }
-        (RefusalReason::RedirectUriNotRegistered, None) => {
-            "The URL to return to is not in the tenant's allowed_logout_urls; send client_id for the client's own list"
-        }
-        _ => error.description,
-    };
-    template.detail = Some(detail.to_owned());
-    template.code = Some(error.code);
-    template.anyway = app.session_cookie(headers).map(|_| guard.token.clone());
-    with_guard(app, &guard, page(StatusCode::BAD_REQUEST, &template, ""))
-}
-
-/// An error that must not be redirected. It names the setting that is missing, and nothing that is
-/// registered: a stranger learns no more than the request already said.
-pub fn error(
-    app: &App,
-    headers: &HeaderMap,
-    reason: RefusalReason,
-    client: Option<&Client>,
-) -> Response {
-    let error = reason.oauth_error();
-    let correlation_id = crate::respond::correlation_id();
-    tracing::info!(%correlation_id, ?reason, client = client.map(|c| c.client_id.as_str()), "request refused");
-    let frame = frame(app, headers, None);
-    let (title, lines) = (frame.text.error, vec![frame.text.error_line]);
-    let mut template = MessageTemplate::new(frame, title, lines);
-    template.detail = Some(match reason {
-        RefusalReason::MissingParameter(name) => format!("The parameter {name} is missing"),
-        _ => error.description.to_owned(),
-    });
-    template.code = Some(error.code);
-    template.correlation_id = Some(correlation_id);
-    page(StatusCode::BAD_REQUEST, &template, "")
-}
-
-pub fn broken(app: &App, headers: &HeaderMap, cause: &anyhow::Error) -> Response {
-    let correlation_id = crate::respond::correlation_id();
-    tracing::error!(%correlation_id, error = format!("{cause:#}"), "request failed");
-    let frame = frame(app, headers, None);
-    let (title, lines) = (frame.text.broken, vec![frame.text.broken_line]);
-    let mut template = MessageTemplate::new(frame, title, lines);
-    template.detail = Some("server_error".to_owned());
-    template.correlation_id = Some(correlation_id);
-    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, &template, "");
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
-/// A login page that was opened without a request, from a bookmark say: not an error, a signpost.
-pub fn no_transaction(app: &App, headers: &HeaderMap) -> Response {
-    let target = app
-        .settings
-        .current()
-        .tenant
-        .default_redirection_uri
-        .clone();
-    let frame = frame(app, headers, None);
-    let (title, lines) = (frame.text.start_over, vec![frame.text.start_over_line]);
-    let link = target.map(|url| (url, frame.text.go_to_application));
-    let mut template = MessageTemplate::new(frame, title, lines);
-    template.link = link;
-    page(StatusCode::BAD_REQUEST, &template, "")
-}
-
-#[derive(Template)]
-#[template(path = "form_post.html")]
-struct FormPostTemplate<'a> {
-    action: &'a str,
-    fields: &'a Answer,
-    nonce: &'a str,
-}
-
-/// OAuth 2.0 Form Post Response Mode 1.0: submits itself, with a button for browsers without script.
-pub fn form_post(app: &App, action: &str, fields: &Answer) -> Response {
-    let nonce = app.entropy.token(16);
-    let target = url::Url::parse(action)
-        .map(|u| u.origin().ascii_serialization())
-        .unwrap_or_default();
-    let csp = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; form-action {target}; frame-ancestors 'none'; base-uri 'none'"
-    );
-    match (FormPostTemplate {
-        action,
-        fields,
-        nonce: &nonce,
-    })
-    .render()
-    {
-        Ok(html) => html_response(StatusCode::OK, html, &csp),
-        Err(error) => crate::respond::broken(&error.into()),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "web_message.html")]
-struct WebMessageTemplate<'a> {
-    nonce: &'a str,
-    /// JSON made safe for a script element.
-    response: &'a str,
-    origin: &'a str,
-}
-
-/// Posts the answer to the window that asked, to its origin alone, never to `*`. Framable by that
-/// origin and nobody else.
-pub fn web_message(app: &App, origin: &str, answer: &Answer) -> Response {
-    let nonce = app.entropy.token(16);
-    let object: serde_json::Map<String, serde_json::Value> = answer
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
-        .collect();
-    let response = script_json(&serde_json::Value::Object(object));
-    let target = script_json(&origin.into());
-    let csp = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors {origin}; base-uri 'none'"
-    );
-    match (WebMessageTemplate {
-        nonce: &nonce,
-        response: &response,
-        origin: &target,
-    })
-    .render()
-    {
-        Ok(html) => html_response(StatusCode::OK, html, &csp),
-        Err(error) => crate::respond::broken(&error.into()),
-    }
-}
-
-/// JSON inside a script element: nothing in it may end the element or start a comment.
-fn script_json(value: &serde_json::Value) -> String {
-    value
-        .to_string()
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
+    let target = target.map(source_of).unwrap_or_default();
+    with_guard(app, guard, page(StatusCode::OK, &template, &target))
 }

@@ -1,6 +1,6 @@
 //! `/authorize`: rows B1, B5, C1-C3, C5, G1, G7, K1 and what the specs say of prompt, max_age and hints.
 
-use crate::world::{BASE, ISSUER, World, authorize, claims, silent, spa};
+use crate::world::{ISSUER, World, authorize, claims, silent, spa};
 use http::StatusCode;
 use serde_json::json;
 
@@ -409,67 +409,6 @@ async fn a_native_loopback_redirect_may_have_any_port_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn pushed_requests_are_bound_used_once_and_survive_a_reload() {
-    let world = World::new().await;
-    let push = [
-        ("client_id", "web"),
-        ("client_secret", "s3cr-et~1 x"),
-        ("response_type", "code"),
-        ("scope", "openid"),
-        ("redirect_uri", "http://localhost:3001/callback"),
-        ("state", "s"),
-    ];
-    let pushed = world.post("/oauth/par", &push).await;
-    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
-    let reference = pushed.json()["request_uri"].as_str().unwrap().to_owned();
-    let path = |client: &str| {
-        format!(
-            "/authorize?{}",
-            crate::world::form(&[("client_id", client), ("request_uri", &reference)])
-        )
-    };
-    let mut browser = world.browser();
-    assert_eq!(
-        browser.get(&path("spa")).await.status,
-        StatusCode::BAD_REQUEST,
-        "another client's"
-    );
-    let page = browser.get(&path("web")).await;
-    assert_eq!(
-        browser.get(&path("web")).await.status,
-        StatusCode::OK,
-        "a reload"
-    );
-    let answer = browser.submit_login(&page, "ada", "correct horse").await;
-    assert!(
-        answer
-            .location()
-            .starts_with("http://localhost:3001/callback?code="),
-        "{answer:?}"
-    );
-    assert_eq!(
-        browser.get(&path("web")).await.status,
-        StatusCode::BAD_REQUEST,
-        "used up"
-    );
-    let nested = world
-        .post(
-            "/oauth/par",
-            &[
-                ("client_id", "web"),
-                ("client_secret", "s3cr-et~1 x"),
-                ("request_uri", &reference),
-            ],
-        )
-        .await;
-    assert_eq!(nested.error(), "request_uri_not_supported");
-    assert_eq!(
-        world.post("/oauth/par", &push[..2]).await.error(),
-        "invalid_request"
-    );
-}
-
-#[tokio::test]
 async fn a_posted_request_goes_on_as_a_get() {
     let world = World::new().await;
     let query = spa(&[]);
@@ -483,37 +422,4 @@ async fn a_posted_request_goes_on_as_a_get() {
     let answer = world.post("/authorize", &pairs).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(world.get(answer.location()).await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn discovery_is_complete_in_both_places() {
-    let world = World::new().await;
-    let document = world.get("/.well-known/openid-configuration").await;
-    assert_eq!(document.header("access-control-allow-origin"), "*");
-    let json = document.json();
-    assert_eq!(json["issuer"], ISSUER);
-    assert_eq!(json["jwks_uri"], format!("{BASE}/.well-known/jwks.json"));
-    assert_eq!(json["request_uri_parameter_supported"], false);
-    assert_eq!(json["code_challenge_methods_supported"], json!(["S256"]));
-    assert_eq!(
-        world
-            .get("/.well-known/oauth-authorization-server")
-            .await
-            .json(),
-        json
-    );
-    let keys = world.get("/.well-known/jwks.json").await.json();
-    let rsa = keys["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|k| k["kty"] == "RSA")
-        .unwrap()
-        .clone();
-    assert!(
-        rsa["kid"].is_string()
-            && rsa["alg"] == "RS256"
-            && rsa["use"] == "sig"
-            && rsa["n"].is_string()
-    );
 }

@@ -1,7 +1,7 @@
 //! Wrong input of every kind gets the RFC's error, never a 500, and leaves nothing changed.
 //! (That no answer is a 500 is asserted for every request of every journey.)
 
-use crate::world::{OFFLINE, VERIFIER, World, authorize, spa};
+use crate::world::{OFFLINE, VERIFIER, World, authorize, silent, spa};
 use axum::body::Body;
 use http::{Request, StatusCode};
 
@@ -21,12 +21,15 @@ async fn requests_at_authorize_that_cannot_be_redirected() {
         spa(&[("redirect_uri", "")]),
         format!("{}&client_id=spa", spa(&[])),
         format!("{}&redirect_uri=https://evil.example", spa(&[])),
-        format!("{}&state=%FF%FE", spa(&[])),
+        format!("{}&nonce=%FF%FE", spa(&[("client_id", "nobody")])),
         format!(
-            "{}&request_uri=urn:ietf:params:oauth:request_uri:unknown",
-            spa(&[])
+            "{}&nonce=%FF%FE",
+            spa(&[("redirect_uri", "https://evil.example/cb")])
         ),
-        format!("{}&request_uri=https://evil.example/request", spa(&[])),
+        format!(
+            "{}&request_uri=urn:x",
+            spa(&[("redirect_uri", "https://evil.example/cb")])
+        ),
     ];
     for path in table {
         let answer = world.get(&path).await;
@@ -108,6 +111,44 @@ async fn requests_at_authorize_that_are_answered_at_the_application() {
 }
 
 #[tokio::test]
+async fn a_silent_request_of_a_known_application_is_answered_there_however_broken_it_is() {
+    let world = World::new().await;
+    let unknown = "urn:ietf:params:oauth:request_uri:unknown";
+    let table = [
+        ("acr_values=%FF%FE", "invalid_request"),
+        ("%FF=x", "invalid_request"),
+        ("foo=%00", "invalid_request"),
+        ("request_uri=urn:x", "request_uri_not_supported"),
+        (
+            "request_uri=https://evil.example/r",
+            "request_uri_not_supported",
+        ),
+        (&format!("request_uri={unknown}"), "invalid_request_uri"),
+        (
+            &format!("request_uri={unknown}&request_uri=x"),
+            "invalid_request",
+        ),
+    ];
+    for (extra, error) in table {
+        let answer = world.get(&format!("{}&{extra}", silent(&[]))).await;
+        let (message, origin) = answer.message();
+        assert_eq!(message["error"], error, "{extra}");
+        assert_eq!(message["state"], "a==", "{extra}");
+        assert_eq!(origin, "http://localhost:3000", "{extra}");
+        let visible = world.get(&format!("{}&{extra}", spa(&[]))).await;
+        assert_eq!(
+            visible.answered("error").as_deref(),
+            Some(error),
+            "a visible one by its own response mode: {extra}"
+        );
+    }
+    let unreadable = world
+        .get(&format!("{}&state=%FF", silent(&[("state", "")])))
+        .await;
+    assert!(unreadable.message().0.get("state").is_none());
+}
+
+#[tokio::test]
 async fn requests_at_the_token_endpoint() {
     let world = World::new().await;
     let send = |media: &'static str, body: Vec<u8>| {
@@ -117,7 +158,7 @@ async fn requests_at_the_token_endpoint() {
             .unwrap()
     };
     let form = "application/x-www-form-urlencoded";
-    let table: [(&str, &[u8], u16, &str); 14] = [
+    let table: [(&str, &[u8], u16, &str); 17] = [
         (form, b"", 400, "invalid_request"),
         (form, b"grant_type=refresh_token", 401, "invalid_client"),
         (
@@ -177,9 +218,27 @@ async fn requests_at_the_token_endpoint() {
         ("application/json", b"{", 400, "invalid_request"),
         ("application/json", b"[]", 400, "invalid_request"),
         (
+            "application/json",
+            br#"{"grant_type": "refresh_token", "grant_type": "x", "client_id": "spa"}"#,
+            400,
+            "invalid_request",
+        ),
+        (
+            "application/json",
+            br#"{"grant_type": "refresh_token", "client_id": "spa", "refresh_token": ["x"]}"#,
+            400,
+            "invalid_request",
+        ),
+        (
+            "application/json",
+            br#"{"grant_type": {}, "client_id": "spa"}"#,
+            400,
+            "invalid_request",
+        ),
+        (
             "text/plain",
             b"grant_type=refresh_token",
-            415,
+            400,
             "invalid_request",
         ),
     ];
@@ -206,7 +265,23 @@ async fn requests_at_the_token_endpoint() {
         "invalid_request",
         "two ways at once"
     );
-    for header in ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x"] {
+    let missing = world
+        .send(send(
+            form,
+            b"grant_type=refresh_token&client_id=spa".to_vec(),
+        ))
+        .await;
+    assert_eq!(
+        missing.json()["error_description"],
+        "The parameter refresh_token is missing"
+    );
+    for (header, challenge) in [
+        ("Basic", true),
+        ("Basic !!!", true),
+        ("Basic bm9jb2xvbg==", true),
+        ("basic d2ViOndyb25n", true),
+        ("Bearer x", false),
+    ] {
         let request = Request::post("/oauth/token")
             .header("content-type", form)
             .header("authorization", header);
@@ -218,6 +293,9 @@ async fn requests_at_the_token_endpoint() {
             )
             .await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{header}");
+        assert_eq!(answer.error(), "invalid_client", "{header}");
+        let basic = answer.header("www-authenticate");
+        assert_eq!(basic.starts_with("Basic realm="), challenge, "{header}");
     }
     assert_eq!(
         world.get("/oauth/token").await.status,

@@ -267,6 +267,10 @@ fn answer(request: &TokenRequest, redeemed: &Redeemed) -> anyhow::Result<TokenRe
         grant: &grant,
         now: request.now,
     };
+    let claims = code
+        .claims
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
     let subject = Subject {
         user: &redeemed.user.user,
         session: &redeemed.session,
@@ -274,18 +278,14 @@ fn answer(request: &TokenRequest, redeemed: &Redeemed) -> anyhow::Result<TokenRe
         auth_time: code.auth_time,
         amr: &code.amr,
         acr: code.acr.as_deref(),
+        claims: claims.as_ref(),
     };
     let AccessToken { token, expires_in } =
         issuer.access_token(&subject, redeemed.held.as_deref(), &redeemed.jti)?;
-    let claims = code
-        .claims
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok());
     let extra = IdTokenExtra {
         nonce: code.nonce.as_deref(),
         access_token: Some(&token),
         code: None,
-        claims: claims.as_ref(),
     };
     let id_token = if grant.has("openid") {
         Some(issuer.id_token(&subject, &extra)?)

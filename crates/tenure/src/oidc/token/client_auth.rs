@@ -4,10 +4,11 @@ use crate::app::{App, client_secret_mac};
 use crate::crypto::{jwt, mac};
 use crate::http::Caller;
 use crate::respond::Failure;
-use crate::settings::Registered;
+use crate::settings::{Registered, Settings};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -18,6 +19,19 @@ use tenure_protocol::{RefusalReason, Timestamp};
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// The furthest that an assertion's `exp` may lie ahead, in seconds.
 const ASSERTION_LIFETIME: i64 = 600;
+
+/// An allow-list: never a symmetric algorithm, with which a public key would be the secret.
+pub const ASSERTION_ALGS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
 
 /// Finds out which client calls, by exactly one method.
 ///
@@ -56,6 +70,27 @@ pub async fn authenticate(
         );
     }
     result.map_err(Failure::from)
+}
+
+/// The client that a request says it comes from, proven or not.
+pub fn named(settings: &Settings, params: &Params) -> Option<Arc<Registered>> {
+    settings.client(params.first("client_id")?).cloned()
+}
+
+/// RFC 6749 section 5.2: who failed with HTTP Basic is challenged to it. Nobody else is: a challenge
+/// makes clients that look for one miss the error code.
+pub fn challenge(response: &mut Response, headers: &HeaderMap) {
+    let scheme = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(' ').next())
+        .unwrap_or_default();
+    if response.status() == StatusCode::UNAUTHORIZED && scheme.eq_ignore_ascii_case("basic") {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"tenure\", charset=\"UTF-8\""),
+        );
+    }
 }
 
 /// User and password as sent, and form-decoded: libraries that follow RFC 6749 section 2.3.1 encode
@@ -194,19 +229,7 @@ async fn by_assertion(
 /// Tries the client's keys: the one that the header names, or all when it names none.
 fn verify_with(jwks: Option<&Value>, assertion: &str) -> Option<Map<String, Value>> {
     let header = jsonwebtoken::decode_header(assertion).ok()?;
-    // An allow-list: never a symmetric algorithm, with which a public key would be the secret.
-    if !matches!(
-        header.alg,
-        Algorithm::RS256
-            | Algorithm::RS384
-            | Algorithm::RS512
-            | Algorithm::PS256
-            | Algorithm::PS384
-            | Algorithm::PS512
-            | Algorithm::ES256
-            | Algorithm::ES384
-            | Algorithm::EdDSA
-    ) {
+    if !ASSERTION_ALGS.contains(&header.alg) {
         return None;
     }
     let keys = jwks?.get("keys")?.as_array()?;

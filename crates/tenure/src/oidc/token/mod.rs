@@ -43,34 +43,40 @@ pub struct TokenRequest {
 }
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
-    let settings = app.settings.current();
+    let headers = request.headers().clone();
+    if cors::is_preflight(request.method()) {
+        return cors::preflight(&app, &caller, &headers);
+    }
+    let (mut response, named) = answer(&app, &caller, request).await;
+    client_auth::challenge(&mut response, &headers);
+    let client = named.as_deref().map(|r| &r.client);
+    cors::expose(&mut response, &app, &caller, client, &headers);
+    response
+}
+
+/// The answer, and the client that the request names.
+async fn answer(
+    app: &Arc<App>,
+    caller: &Caller,
+    request: Request,
+) -> (Response, Option<Arc<Registered>>) {
     let (parts, body) = match http::read_body(request).await {
         Ok(read) => read,
-        Err(response) => return response,
+        Err(response) => return (response, None),
     };
-    if cors::is_preflight(&parts.method) {
-        return cors::preflight(&settings, &parts.headers);
-    }
     let params = match http::body_params(&parts.headers, &body) {
         Ok(params) => params,
-        Err(reason) => return respond::oauth_error(reason.oauth_error(), None),
+        Err(reason) => return (respond::oauth_error(reason.oauth_error(), None), None),
     };
-    let named = params
-        .first("client_id")
-        .and_then(|id| settings.client(id))
-        .cloned();
-    let mut response = match grant(app, caller, &parts.headers, params).await {
+    let settings = app.settings.current();
+    let named = client_auth::named(&settings, &params);
+    let granted = grant(app.clone(), caller.clone(), &parts.headers, params).await;
+    let response = match granted {
         Ok(tokens) => respond::json(StatusCode::OK, &tokens),
         Err(Failure::Refused(reason)) => refused(reason, &settings),
         Err(Failure::Broken(error)) => respond::broken(&error),
     };
-    cors::expose(
-        &mut response,
-        &settings,
-        named.as_deref().map(|r| &r.client),
-        &parts.headers,
-    );
-    response
+    (response, named)
 }
 
 async fn grant(

@@ -337,6 +337,10 @@ fn answer(request: &TokenRequest, refreshed: &Refreshed) -> anyhow::Result<Token
         grant: &grant,
         now: request.now,
     };
+    let claims = family
+        .claims
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
     let subject = Subject {
         user: &refreshed.user.user,
         session: &refreshed.session,
@@ -344,16 +348,12 @@ fn answer(request: &TokenRequest, refreshed: &Refreshed) -> anyhow::Result<Token
         auth_time: family.auth_time,
         amr: &family.amr,
         acr: family.acr.as_deref(),
+        claims: claims.as_ref(),
     };
     let jti = request.app.entropy.token(12);
     let access = issuer.access_token(&subject, refreshed.held.as_deref(), &jti)?;
-    let claims = family
-        .claims
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok());
     let extra = IdTokenExtra {
         access_token: Some(&access.token),
-        claims: claims.as_ref(),
         ..IdTokenExtra::default()
     };
     let id_token = if grant.has("openid") {
