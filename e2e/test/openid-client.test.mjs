@@ -93,6 +93,15 @@ test('client credentials', async () => {
 });
 
 test('a wrong secret is invalid_client, in words that the client library sees', async () => {
-  const config = await discover('web', oidc.ClientSecretBasic('wrong'));
+  const config = await discover('web', oidc.ClientSecretPost('wrong'));
   await assert.rejects(oidc.clientCredentialsGrant(config, { audience: 'https://api.example.com' }), { error: 'invalid_client' });
+});
+
+test('a wrong secret in the Authorization header is challenged (RFC 6749 section 5.2)', async () => {
+  const config = await discover('web', oidc.ClientSecretBasic('wrong'));
+  await assert.rejects(oidc.clientCredentialsGrant(config, { audience: 'https://api.example.com' }), (error) => {
+    assert.equal(error.status, 401);
+    assert.equal(error.cause[0].scheme, 'basic');
+    return true;
+  });
 });
