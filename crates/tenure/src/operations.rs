@@ -21,9 +21,13 @@ pub async fn healthz() -> &'static str {
 /// The database answers and takes writes, and the keys are there.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.store.read(|tx| tx.meta("master_fingerprint")).await {
-        Ok(Some(_)) if app.readiness.takes_writes(&app.store).await => "ready\n".into_response(),
-        Ok(Some(_)) => respond::unavailable("the database takes no writes\n"),
-        Ok(None) | Err(_) => respond::unavailable("the database does not answer\n"),
+        Ok(Some(_)) => {}
+        Ok(None) | Err(_) => return respond::unavailable("the database does not answer\n"),
+    }
+    if app.readiness.takes_writes(&app.store, &app.entropy).await {
+        "ready\n".into_response()
+    } else {
+        respond::unavailable("the database takes no writes\n")
     }
 }
 

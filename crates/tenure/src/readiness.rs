@@ -1,9 +1,13 @@
 //! Whether the database takes writes: a disk that is full or read-only still answers reads.
 
+use crate::entropy::Entropy;
 use std::time::Duration;
 use tenure_store::{Store, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+/// Times 16 bytes: four pages of SQLite's.
+const PROBE_REPEATS: usize = 1024;
 
 /// The latest look, shared by whoever asks: probes must not become load.
 #[derive(Debug)]
@@ -29,8 +33,11 @@ impl Readiness {
         }
     }
 
-    pub async fn takes_writes(&self, store: &Store) -> bool {
-        self.ask(|| store.write(|tx| tx.set_meta("ready_probe", "")))
+    pub async fn takes_writes(&self, store: &Store, entropy: &Entropy) -> bool {
+        // Another text each time, since what is there already is not written again, and more of it
+        // than a login writes, so that the last free pages do not deceive.
+        let text = entropy.token(12).repeat(PROBE_REPEATS);
+        self.ask(|| store.write(move |tx| tx.set_meta("ready_probe", &text)))
             .await
     }
 
