@@ -3,7 +3,7 @@
 mod advance;
 mod request;
 
-pub use advance::{Issued, missing_consent};
+pub use advance::{Issued, consented_scopes, missing_consent};
 pub use request::{Addressed, Context, Unfit, check, context};
 
 use super::answer::{self, Answer, Target};

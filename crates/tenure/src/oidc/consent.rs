@@ -91,16 +91,8 @@ fn remember(tx: &Tx<'_>, context: &Context) -> Result<(), StoreError> {
     let client_id = &context.client.client.client_id;
     let audience = resolve_audience(context.request.audience.as_deref(), &context.settings);
     let audience = audience.unwrap_or_default();
-    let missing = authorize::missing_consent(tx, context, &session.user_id)?;
-    let given = tx
-        .consent(&session.user_id, client_id, &audience)?
-        .map(|consent| consent.scope);
-    let mut scope: Vec<String> = given
-        .iter()
-        .flat_map(|text| text.split(' '))
-        .map(str::to_owned)
-        .collect();
-    scope.extend(missing);
+    let mut scope = authorize::consented_scopes(tx, context, &session.user_id)?;
+    scope.extend(authorize::missing_consent(context, &scope));
     scope.retain(|s| !s.is_empty());
     let consent = ConsentRow {
         client_id: client_id.clone(),

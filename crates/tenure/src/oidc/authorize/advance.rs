@@ -68,8 +68,12 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
         Ok(hinted) => hinted,
         Err(reason) => return Ok(Advance::Refused(reason, over)),
     };
+    let given = match found.alive() {
+        Some(session) => consented_scopes(tx, context, &session.user_id)?,
+        None => Vec::new(),
+    };
     let missing = match found.alive() {
-        Some(session) => missing_consent(tx, context, &session.user_id)?,
+        Some(_) => missing_consent(context, &given),
         None => Vec::new(),
     };
     let facts = Facts {
@@ -87,7 +91,7 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
                 .settings
                 .limits(session.persistent, &context.app.config.caps);
             match session.touch(&today, user.standing(), context.now) {
-                Ok(touched) => issue_in(tx, context, touched, user),
+                Ok(touched) => issue_in(tx, context, touched, user, &given),
                 Err(reason) => Ok(Advance::Login(Some(reason))),
             }
         }
@@ -103,6 +107,7 @@ fn issue_in(
     context: &Context,
     session: Session,
     user: &UserRow,
+    given: &[String],
 ) -> Result<Advance, StoreError> {
     if !par::use_up(tx, &context.transaction, context.now)? {
         // Another answer to the same pushed request was faster (RFC 9126 section 7.3).
@@ -113,7 +118,7 @@ fn issue_in(
         ..session
     };
     let client_id = &context.client.client.client_id;
-    let grant = grant_in(tx, context, &session)?;
+    let grant = grant_in(tx, context, &session, given)?;
     let made = context
         .request
         .response_type
@@ -157,18 +162,22 @@ fn new_code(context: &Context, session: &Session, grant: &Grant) -> (String, Cod
 }
 
 /// What is granted: asked, existing, consented, held.
-fn grant_in(tx: &Tx<'_>, context: &Context, session: &Session) -> Result<Grant, StoreError> {
+fn grant_in(
+    tx: &Tx<'_>,
+    context: &Context,
+    session: &Session,
+    given: &[String],
+) -> Result<Grant, StoreError> {
     let client = &context.client.client;
     let audience = issue::resolve_audience(context.request.audience.as_deref(), &context.settings);
     let api = audience
         .as_deref()
         .and_then(|aud| context.settings.api(aud))
         .cloned();
-    let consented = consented_scopes(tx, context, &session.user_id)?;
     let ground = if client.is_first_party {
         Ground::FirstParty
     } else {
-        Ground::Consent(&consented)
+        Ground::Consent(given)
     };
     let held = issue::held_permissions(tx, &session.user_id, api.as_deref())?;
     let granted = scope::grant(
@@ -196,7 +205,8 @@ fn grant_in(tx: &Tx<'_>, context: &Context, session: &Session) -> Result<Grant, 
     })
 }
 
-fn consented_scopes(
+/// What the user allowed the client before; a first-party client needs no consent.
+pub fn consented_scopes(
     tx: &Tx<'_>,
     context: &Context,
     user_id: &str,
@@ -216,23 +226,14 @@ fn consented_scopes(
     }))
 }
 
-pub fn missing_consent(
-    tx: &Tx<'_>,
-    context: &Context,
-    user_id: &str,
-) -> Result<Vec<String>, StoreError> {
-    let given = consented_scopes(tx, context, user_id)?;
+/// The scopes of the request that the user has not allowed yet.
+pub fn missing_consent(context: &Context, given: &[String]) -> Vec<String> {
     let audience = issue::resolve_audience(context.request.audience.as_deref(), &context.settings);
     let api = audience
         .as_deref()
         .and_then(|aud| context.settings.api(aud));
     let api = api.map(AsRef::as_ref);
-    Ok(scope::missing_consent(
-        &context.request.scope,
-        &context.client.client,
-        api,
-        &given,
-    ))
+    scope::missing_consent(&context.request.scope, &context.client.client, api, given)
 }
 
 /// The subject of the `id_token_hint`: an authentic ID token of ours, even expired. It names whom
