@@ -7,6 +7,7 @@
 
 pub mod authorize;
 pub mod code;
+pub mod delivery;
 pub mod ids;
 pub mod limits;
 pub mod logout;

@@ -10,10 +10,12 @@ use crate::database::{open_master, open_store};
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
 use crate::oidc::cors::RefusedOrigins;
+use crate::outbound::{Names, Outbound};
 use crate::passwords::{Hasher, Passwords};
 use crate::readiness::Readiness;
 use crate::settings::{Cache, Settings};
 use crate::tenant_log::Batcher;
+use crate::work::outbox::Outbox;
 use anyhow::{Context, bail};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,6 +39,8 @@ pub struct App {
     pub metrics: Metrics,
     pub log: Batcher,
     pub macs: Macs,
+    pub outbound: Outbound,
+    pub outbox: Outbox,
     pub refused_origins: RefusedOrigins,
     pub readiness: Readiness,
     ring: RwLock<Arc<KeyRing>>,
@@ -82,6 +86,7 @@ pub struct Parts {
     pub entropy: Entropy,
     pub hasher: Hasher,
     pub durable: bool,
+    pub names: Names,
 }
 
 impl App {
@@ -93,6 +98,7 @@ impl App {
         config: ServerConfig,
         parts: Parts,
     ) -> anyhow::Result<(Arc<Self>, impl Future<Output = ()> + Send)> {
+        let outbound = Outbound::new(&config, parts.names)?;
         let store = open_store(&config.database, config.pool, parts.durable)?;
         let key_file = config.key_file.as_deref();
         let master = open_master(&store, &config.database, key_file, &parts.entropy)?;
@@ -121,6 +127,8 @@ impl App {
             checked_at: AtomicI64::new(0),
             asked_at: AtomicI64::new(0),
             metrics: Metrics::new(),
+            outbound,
+            outbox: Outbox::default(),
             refused_origins: RefusedOrigins::default(),
             readiness: Readiness::default(),
             entropy: parts.entropy,

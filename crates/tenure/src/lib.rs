@@ -16,6 +16,7 @@ pub mod listen;
 pub mod metrics;
 pub mod oidc;
 pub mod operations;
+pub mod outbound;
 pub mod pages;
 mod password_cost;
 pub mod passwords;

@@ -19,6 +19,11 @@ struct Reason {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    state: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Route {
     route: String,
     status: u16,
@@ -30,6 +35,8 @@ pub struct Metrics {
     logins: Family<Outcome, Counter>,
     refreshes: Family<Outcome, Counter>,
     ends: Family<Reason, Counter>,
+    deliveries: Family<Outcome, Counter>,
+    outbox: Family<State, Gauge>,
     live_sessions: Gauge,
     latency: Family<Route, Histogram>,
 }
@@ -46,6 +53,8 @@ impl Metrics {
         let logins = Family::default();
         let refreshes = Family::default();
         let ends = Family::default();
+        let deliveries = Family::default();
+        let outbox = Family::default();
         let live_sessions = Gauge::default();
         let latency = Family::new_with_constructor(latency_histogram as fn() -> Histogram);
         registry.register("logins", "Logins by outcome", logins.clone());
@@ -54,6 +63,16 @@ impl Metrics {
             "session_ends",
             "Sessions that ended, by reason",
             ends.clone(),
+        );
+        registry.register(
+            "logout_attempts",
+            "Back-channel logout by what came of each attempt",
+            deliveries.clone(),
+        );
+        registry.register(
+            "logout_outbox",
+            "Back-channel logouts that are pending, and those that were given up",
+            outbox.clone(),
         );
         registry.register(
             "live_sessions",
@@ -70,6 +89,8 @@ impl Metrics {
             logins,
             refreshes,
             ends,
+            deliveries,
+            outbox,
             live_sessions,
             latency,
         }
@@ -97,6 +118,22 @@ impl Metrics {
                 reason: reason.to_owned(),
             })
             .inc();
+    }
+
+    pub fn delivery(&self, outcome: &'static str) {
+        self.deliveries
+            .get_or_create(&Outcome {
+                outcome: outcome.to_owned(),
+            })
+            .inc();
+    }
+
+    pub fn set_deliveries(&self, state: &'static str, count: i64) {
+        self.outbox
+            .get_or_create(&State {
+                state: state.to_owned(),
+            })
+            .set(count);
     }
 
     pub fn set_live_sessions(&self, count: i64) {

@@ -28,6 +28,8 @@ pub mod kind {
     pub const REFRESH_REVOKED: &str = "srrt";
     pub const MACHINE_TOKEN: &str = "seccft";
     pub const MACHINE_TOKEN_FAILED: &str = "feccft";
+    pub const BACKCHANNEL_LOGOUT: &str = "oidc_backchannel_logout_succeeded";
+    pub const BACKCHANNEL_LOGOUT_FAILED: &str = "oidc_backchannel_logout_failed";
     pub const SESSION_ENDED: &str = "session_revoked";
     pub const PASSWORD_CHANGED: &str = "scp";
     pub const USER_DELETED: &str = "sdu";

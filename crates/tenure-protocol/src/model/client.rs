@@ -215,6 +215,10 @@ pub struct OidcLogout {
     pub backchannel_logout_urls: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_initiators: Option<BackchannelInitiators>,
+    /// Names the user in every logout token, not only where all of their sessions end. Some relying
+    /// parties end every session of a `sub`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backchannel_logout_include_sub: bool,
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

@@ -11,6 +11,8 @@ mod code;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
 mod family_history;
 #[cfg(test)]
 mod family_properties;

@@ -106,6 +106,38 @@ impl Tx<'_> {
         Ok(changed == 1)
     }
 
+    /// Gives back what was claimed and not tried: due then, and the attempt does not count.
+    pub fn release_deliveries(
+        &self,
+        claimed: &[Delivery],
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        for delivery in claimed {
+            self.execute(
+                "UPDATE deliveries SET due_at = $1, attempts = attempts - 1 \
+                 WHERE sid = $2 AND client_id = $3 AND state = 'pending' AND attempts = $4",
+                &[
+                    due_at.into(),
+                    delivery.sid.as_bytes().into(),
+                    (&delivery.client_id).into(),
+                    delivery.attempts.into(),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// How many there are in a state, as far as counting is quick.
+    pub fn count_deliveries(&self, state: DeliveryState) -> Result<i64, StoreError> {
+        // The state stands in the text, so that the partial indexes serve.
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = '{}' LIMIT 1000000) AS some",
+            state.name()
+        );
+        let count = self.query_first(&sql, &[], |row| row.int(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
     pub fn deliveries_of_session(&self, sid: &Sid) -> Result<Vec<Delivery>, StoreError> {
         self.query(
             &format!("SELECT {COLUMNS} FROM deliveries WHERE sid = $1 ORDER BY client_id"),
@@ -137,7 +169,7 @@ impl Tx<'_> {
     /// Tries a session's undelivered deliveries again, from the first attempt on. Tells how many.
     pub fn retry_deliveries(&self, sid: &Sid, now: Timestamp) -> Result<usize, StoreError> {
         self.execute(
-            "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = $1 \
+            "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = $1, created_at = $1 \
              WHERE sid = $2 AND state IN ('pending', 'rejected', 'dead')",
             &[now.into(), sid.as_bytes().into()],
         )

@@ -66,6 +66,8 @@ fn document(app: &App) -> Value {
         "authorization_response_iss_parameter_supported":
             settings.tenant.authorization_response_iss_parameter_supported,
         "end_session_endpoint": at("/oidc/logout"),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
     });
     if settings.tenant.pushed_authorization_requests_supported
         && let Some(map) = document.as_object_mut()

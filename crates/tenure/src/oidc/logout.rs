@@ -10,6 +10,7 @@ use crate::http::{self, Caller, SessionCookie};
 use crate::pages::{self, Reader};
 use crate::settings::{Registered, Settings};
 use crate::tenant_log::{Entry, kind};
+use crate::work::outbox;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -261,7 +262,12 @@ async fn run(
     };
     match outcome {
         Ok(Decision::Ask) => ask(&app, headers, &plan),
-        Ok(Decision::End | Decision::NothingToEnd) => done(&app, headers, &plan),
+        Ok(decision) => {
+            if let (Decision::End, Some(cookie)) = (decision, cookie) {
+                outbox::first_attempts(&app, cookie.sid).await;
+            }
+            done(&app, headers, &plan)
+        }
         Err(error) => pages::broken(&app, headers, &error.into()),
     }
 }

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod answer;
 pub mod authorize;
+pub mod backchannel;
 pub mod claims;
 pub mod consent;
 pub mod cors;

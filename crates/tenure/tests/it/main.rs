@@ -25,6 +25,8 @@ mod machines;
 mod navigations;
 mod openidconnect;
 mod operations;
+mod outbox;
+mod outbox_receiver;
 mod pages;
 mod par;
 mod refresh;

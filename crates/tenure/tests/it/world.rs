@@ -13,6 +13,7 @@ use tenure::clock::Clock;
 use tenure::config::{BaseUrl, DatabaseUrl, OutboundConfig, Plan, ServerConfig};
 use tenure::database::Pool;
 use tenure::entropy::Entropy;
+use tenure::outbound::Names;
 use tenure::passwords::Hasher;
 use tenure::tenantfile::Findings;
 use tenure::tenantfile::change::Change;
@@ -246,6 +247,16 @@ impl World {
 
     /// Reached under another base URL, as behind a proxy that speaks TLS.
     pub async fn at(base_url: &str, tenant: &str) -> Self {
+        Self::outward(base_url, tenant, OutboundConfig::default(), Names::System).await
+    }
+
+    /// With its own way out.
+    pub async fn outward(
+        base_url: &str,
+        tenant: &str,
+        outbound: OutboundConfig,
+        names: Names,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = ServerConfig {
             listen: ([127, 0, 0, 1], 7100).into(),
@@ -260,7 +271,7 @@ impl World {
                 ..Pool::default()
             },
             caps: Plan::Enterprise.caps(),
-            outbound: OutboundConfig::default(),
+            outbound,
             retention: tenure::config::Retention::default(),
             manual_clock: true,
         };
@@ -270,6 +281,7 @@ impl World {
             entropy: Entropy::system(),
             hasher: Hasher::new(64, 1).unwrap(),
             durable: false,
+            names,
         };
         let (app, log) = tokio::task::spawn_blocking(move || App::open(config, parts))
             .await
