@@ -8,11 +8,13 @@ use crate::crypto::master::Master;
 use crate::crypto::rollover;
 use crate::database::{open_master, open_store};
 use crate::entropy::Entropy;
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::oidc::cors::RefusedOrigins;
 use crate::passwords::{Hasher, Passwords};
 use crate::readiness::Readiness;
 use crate::settings::{Cache, Settings};
+use crate::streams::Streams;
 use crate::tenant_log::Batcher;
 use anyhow::{Context, bail};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -36,6 +38,8 @@ pub struct App {
     pub passwords: Passwords,
     pub metrics: Metrics,
     pub log: Batcher,
+    /// Who listens to which session.
+    pub streams: Arc<Streams>,
     pub macs: Macs,
     pub refused_origins: RefusedOrigins,
     pub readiness: Readiness,
@@ -120,6 +124,10 @@ impl App {
             ring: RwLock::new(Arc::new(ring)),
             checked_at: AtomicI64::new(0),
             asked_at: AtomicI64::new(0),
+            // Half of the connections that may be open, so that streams never keep requests out.
+            streams: Arc::new(Streams::new(
+                listen::Limits::of_this_process(&[]).connections / 2,
+            )),
             metrics: Metrics::new(),
             refused_origins: RefusedOrigins::default(),
             readiness: Readiness::default(),

@@ -29,6 +29,7 @@ pub mod kind {
     pub const MACHINE_TOKEN: &str = "seccft";
     pub const MACHINE_TOKEN_FAILED: &str = "feccft";
     pub const SESSION_ENDED: &str = "session_revoked";
+    pub const SESSION_EXTENDED: &str = "session_extended";
     pub const PASSWORD_CHANGED: &str = "scp";
     pub const USER_DELETED: &str = "sdu";
     pub const USER_BLOCKED: &str = "ublkdu";

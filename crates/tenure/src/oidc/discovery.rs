@@ -66,6 +66,10 @@ fn document(app: &App) -> Value {
         "authorization_response_iss_parameter_supported":
             settings.tenant.authorization_response_iss_parameter_supported,
         "end_session_endpoint": at("/oidc/logout"),
+        // Names of our own: no specification has these endpoints.
+        "tenure_session_status_endpoint": at("/session/status"),
+        "tenure_session_extend_endpoint": at("/session/extend"),
+        "tenure_session_events_endpoint": at("/session/events"),
     });
     if settings.tenant.pushed_authorization_requests_supported
         && let Some(map) = document.as_object_mut()

@@ -3,6 +3,7 @@
 mod census;
 mod changes;
 pub mod keys;
+pub mod streams;
 mod sweep;
 
 use crate::app::App;
@@ -26,6 +27,7 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), keys::run(app.clone())));
     tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), streams::run(app.clone())));
     tasks.spawn(until(stopping, census::run(app.clone())));
     Workers {
         app: app.clone(),
