@@ -33,28 +33,85 @@ impl Limits {
     /// Today's limits of a tenant for a persistent or a non-persistent session: minutes win
     /// over hours, defaults are 72 h idle and 168 h in all, caps clamp, and idle never exceeds absolute.
     pub fn of(tenant: &Tenant, persistent: bool, caps: &Caps) -> Self {
-        let (idle_minutes, idle_hours, absolute_minutes, absolute_hours) = if persistent {
-            (
-                tenant.idle_session_lifetime_in_minutes,
-                tenant.idle_session_lifetime,
-                tenant.session_lifetime_in_minutes,
-                tenant.session_lifetime,
-            )
-        } else {
-            (
-                tenant.idle_ephemeral_session_lifetime_in_minutes,
-                tenant.idle_ephemeral_session_lifetime,
-                tenant.ephemeral_session_lifetime_in_minutes,
-                tenant.ephemeral_session_lifetime,
-            )
-        };
-        let idle = seconds(idle_minutes, idle_hours).unwrap_or(DEFAULT_IDLE);
-        let absolute = seconds(absolute_minutes, absolute_hours).unwrap_or(DEFAULT_ABSOLUTE);
+        let (idle, absolute) = configured(tenant, persistent);
+        let idle = idle.unwrap_or(DEFAULT_IDLE);
+        let absolute = absolute.unwrap_or(DEFAULT_ABSOLUTE);
         let absolute_lifetime = absolute.min(caps.absolute_lifetime);
         Self {
             idle_timeout: idle.min(caps.idle_timeout).min(absolute_lifetime),
             absolute_lifetime,
         }
+    }
+}
+
+/// Where a limit of today comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The tenant's setting.
+    Setting,
+    /// The tenant says nothing.
+    Default,
+    /// The system's cap is lower than the setting.
+    Cap,
+    /// The idle timeout would exceed the absolute lifetime.
+    AbsoluteLifetime,
+}
+
+/// Where both limits come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sources {
+    pub idle_timeout: Source,
+    pub absolute_lifetime: Source,
+}
+
+impl Sources {
+    /// Where [`Limits::of`] takes its values.
+    pub fn of(tenant: &Tenant, persistent: bool, caps: &Caps) -> Self {
+        let (idle, absolute) = configured(tenant, persistent);
+        let limits = Limits::of(tenant, persistent, caps);
+        let source = |setting: Option<i64>, default: i64, cap: i64, used: i64| {
+            let wanted = setting.unwrap_or(default);
+            match setting {
+                Some(_) if used == wanted => Source::Setting,
+                None if used == wanted => Source::Default,
+                _ if used == cap => Source::Cap,
+                _ => Source::AbsoluteLifetime,
+            }
+        };
+        Self {
+            idle_timeout: source(idle, DEFAULT_IDLE, caps.idle_timeout, limits.idle_timeout),
+            absolute_lifetime: source(
+                absolute,
+                DEFAULT_ABSOLUTE,
+                caps.absolute_lifetime,
+                limits.absolute_lifetime,
+            ),
+        }
+    }
+}
+
+/// A tenant's settings in seconds, idle and absolute, where it says something.
+fn configured(tenant: &Tenant, persistent: bool) -> (Option<i64>, Option<i64>) {
+    if persistent {
+        (
+            seconds(
+                tenant.idle_session_lifetime_in_minutes,
+                tenant.idle_session_lifetime,
+            ),
+            seconds(tenant.session_lifetime_in_minutes, tenant.session_lifetime),
+        )
+    } else {
+        (
+            seconds(
+                tenant.idle_ephemeral_session_lifetime_in_minutes,
+                tenant.idle_ephemeral_session_lifetime,
+            ),
+            seconds(
+                tenant.ephemeral_session_lifetime_in_minutes,
+                tenant.ephemeral_session_lifetime,
+            ),
+        )
     }
 }
 

@@ -33,10 +33,12 @@ pub enum RefusalReason {
     GrantTypeUnsupported,
     IdTokenHintInvalid,
     InteractionRequired,
+    JsonRequired,
     LoginRequired,
     MalformedRequest,
     MissingParameter(&'static str),
     NonceMissing,
+    OriginNotOfParticipant,
     ParNotBound,
     ParRequired,
     PkceMethodUnsupported,
@@ -64,6 +66,7 @@ pub enum RefusalReason {
     ResponseTypeUnsupported,
     ScopeConflict,
     ScopeInvalid,
+    ThirdPartyExtension,
     TokenTypeUnsupported,
     UnmetAuthenticationRequirements,
     UserBlocked,
@@ -93,6 +96,8 @@ impl RefusalReason {
             | Self::AssertionInvalid
             | Self::AssertionReplayed
             | Self::AccessTokenInvalid => 401,
+            // RFC 6750 section 3.1: a credential that does not reach so far.
+            Self::OriginNotOfParticipant | Self::ThirdPartyExtension => 403,
             _ => 400,
         };
         OAuthError {
@@ -159,12 +164,20 @@ impl RefusalReason {
                 "The id_token_hint is not a token of this issuer for this client",
             ),
             Self::InteractionRequired => ("interaction_required", "Interaction required"),
+            Self::JsonRequired => (
+                "invalid_request",
+                "The Content-Type must be application/json",
+            ),
             Self::LoginRequired => ("login_required", "Login required"),
             Self::MalformedRequest => ("invalid_request", "The request is malformed"),
             Self::MissingParameter(name) => ("invalid_request", missing(name)),
             Self::NonceMissing => (
                 "invalid_request",
                 "The parameter nonce is required for this response type",
+            ),
+            Self::OriginNotOfParticipant => (
+                "access_denied",
+                "The request does not come from a registered origin of a participant of the session",
             ),
             Self::ParNotBound => (
                 "invalid_request",
@@ -237,6 +250,10 @@ impl RefusalReason {
                 "offline_access and online_access exclude each other",
             ),
             Self::ScopeInvalid => ("invalid_scope", "The scope is malformed"),
+            Self::ThirdPartyExtension => (
+                "access_denied",
+                "Only first-party clients may extend a session",
+            ),
             Self::TokenTypeUnsupported => {
                 ("unsupported_token_type", "The token type is not supported")
             }

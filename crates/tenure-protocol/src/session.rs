@@ -264,7 +264,7 @@ impl Session {
 
     /// The earliest limit that reaches this session. Of equal ones the absolute wins, since no
     /// activity could have helped.
-    fn first_deadline(&self, today: Option<&Limits>) -> (Timestamp, EndReason, Rule) {
+    pub(crate) fn first_deadline(&self, today: Option<&Limits>) -> (Timestamp, EndReason, Rule) {
         let (absolute, idle) = (EndReason::Absolute, EndReason::Idle);
         let setting_absolute = today.map(|today| {
             let at = self.limits_since.plus(today.absolute_lifetime);

@@ -8,12 +8,14 @@ use crate::crypto::master::Master;
 use crate::crypto::rollover;
 use crate::database::{open_master, open_store};
 use crate::entropy::Entropy;
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::oidc::cors::RefusedOrigins;
 use crate::outbound::{Names, Outbound};
 use crate::passwords::{Hasher, Passwords};
 use crate::readiness::Readiness;
 use crate::settings::{Cache, Settings};
+use crate::streams::Streams;
 use crate::tenant_log::Batcher;
 use crate::work::outbox::Outbox;
 use anyhow::{Context, bail};
@@ -38,6 +40,8 @@ pub struct App {
     pub passwords: Passwords,
     pub metrics: Metrics,
     pub log: Batcher,
+    /// Who listens to which session.
+    pub streams: Arc<Streams>,
     pub macs: Macs,
     pub outbound: Outbound,
     pub outbox: Outbox,
@@ -126,6 +130,10 @@ impl App {
             ring: RwLock::new(Arc::new(ring)),
             checked_at: AtomicI64::new(0),
             asked_at: AtomicI64::new(0),
+            // Half of the connections that may be open, so that streams never keep requests out.
+            streams: Arc::new(Streams::new(
+                listen::Limits::of_this_process(&[]).connections / 2,
+            )),
             metrics: Metrics::new(),
             outbound,
             outbox: Outbox::default(),

@@ -281,6 +281,10 @@ impl BaseUrl {
         format!("{}/", self.origin)
     }
 
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }

@@ -2,7 +2,8 @@
 
 use crate::app::App;
 use crate::oidc::{
-    authorize, consent, cors, discovery, introspect, login, logout, par, revoke, token, userinfo,
+    authorize, consent, cors, discovery, introspect, knowing, login, logout, par, revoke, token,
+    userinfo,
 };
 use crate::{http as http_edge, operations, pages, respond};
 use axum::Router;
@@ -52,6 +53,20 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/v2/logout", navigation(get(logout::v2), "GET"))
         .route("/logout/anyway", post(logout::anyway))
+        .route(
+            "/session/status",
+            get(knowing::status::handle).options(knowing::status::handle),
+        )
+        .route(
+            "/session/extend",
+            post(knowing::extend::handle).options(knowing::extend::handle),
+        )
+        .route(
+            "/session/events",
+            get(knowing::events::handle)
+                .head(events_head)
+                .options(knowing::events::handle),
+        )
         .route("/assets/tenure.css", get(pages::style))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
@@ -69,6 +84,11 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(operations::not_found)
         .layer(from_fn_with_state(app.clone(), around))
         .with_state(app)
+}
+
+/// A stream has no length and no end that a `HEAD` could tell.
+async fn events_head() -> StatusCode {
+    StatusCode::METHOD_NOT_ALLOWED
 }
 
 /// An installation that moved answers nothing any more, but that its process lives.

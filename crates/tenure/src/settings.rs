@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
-use tenure_protocol::limits::{Caps, Limits};
+use tenure_protocol::limits::{Caps, Limits, Sources};
 use tenure_protocol::model::{Api, Client, Tenant};
 use tenure_store::{DocumentKind, StoreError, Tx};
 
@@ -73,6 +73,11 @@ impl Settings {
     /// Today's limits for a persistent or a non-persistent session.
     pub fn limits(&self, persistent: bool, caps: &Caps) -> Limits {
         Limits::of(&self.tenant, persistent, caps)
+    }
+
+    /// Where today's limits come from.
+    pub fn sources(&self, persistent: bool, caps: &Caps) -> Sources {
+        Sources::of(&self.tenant, persistent, caps)
     }
 }
 

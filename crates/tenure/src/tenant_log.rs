@@ -31,6 +31,7 @@ pub mod kind {
     pub const BACKCHANNEL_LOGOUT: &str = "oidc_backchannel_logout_succeeded";
     pub const BACKCHANNEL_LOGOUT_FAILED: &str = "oidc_backchannel_logout_failed";
     pub const SESSION_ENDED: &str = "session_revoked";
+    pub const SESSION_EXTENDED: &str = "session_extended";
     pub const PASSWORD_CHANGED: &str = "scp";
     pub const USER_DELETED: &str = "sdu";
     pub const USER_BLOCKED: &str = "ublkdu";

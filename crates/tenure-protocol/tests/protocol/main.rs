@@ -50,5 +50,6 @@ mod session_history;
 mod session_over;
 #[cfg(test)]
 mod session_properties;
+mod session_status;
 #[cfg(test)]
 mod tokens;

@@ -24,14 +24,14 @@ every_reason! {
     ClientUnknown, CodeExpired, CodeForeignClient, CodeReplayed, CodeSessionOver(EndReason::Idle),
     CodeUnknown, CodeVerifierMissing, CodeVerifierUnexpected, CodeVerifierWrong, ConsentRequired,
     CredentialsWrong, GrantNotAllowed, GrantTypeMissing, GrantTypeUnsupported, IdTokenHintInvalid,
-    InteractionRequired, LoginRequired, MalformedRequest, MissingParameter("code"), NonceMissing,
+    InteractionRequired, JsonRequired, LoginRequired, MalformedRequest, MissingParameter("code"), NonceMissing, OriginNotOfParticipant,
     ParNotBound, ParRequired, PkceMethodUnsupported, PkceRequired, PromptInvalid, PromptUnsupported,
     RedirectUriMismatch, RedirectUriMissing, RedirectUriNotRegistered, RefreshTokenExpired,
     RefreshTokenFamilyEnded(EndReason::AdminRevoked), RefreshTokenFromTheFuture, RefreshTokenReused,
     RefreshTokenSessionOver(EndReason::Absolute), RefreshTokenUnknown, RegistrationNotSupported,
     RepeatedParameter, RequestNotSupported, RequestTooLarge, RequestUriInvalid, RequestUriNotSupported,
     ResponseModeUnsupported, ResponseTypeMissing, ResponseTypeNotAllowed, ResponseTypeUnsupported,
-    ScopeConflict, ScopeInvalid, TokenTypeUnsupported, UnmetAuthenticationRequirements, UserBlocked,
+    ScopeConflict, ScopeInvalid, ThirdPartyExtension, TokenTypeUnsupported, UnmetAuthenticationRequirements, UserBlocked,
     UserGone, WebOriginNotRegistered, WrongMediaType,
 }
 
@@ -77,7 +77,7 @@ fn every_refusal_has_a_registered_code_and_a_clean_description() {
     }
 }
 
-/// 400, but for failed client authentication, for a resource server's 401 (RFC 6750 section 3.1) and
+/// 400, but for what a credential does not reach (403), for failed client authentication, for a resource server's 401 (RFC 6750 section 3.1) and
 /// for a body that is not read. An unknown client at `/authorize` or a logout has nothing to prove: 400.
 #[test]
 fn only_failed_authentication_is_401() {
@@ -87,6 +87,7 @@ fn only_failed_authentication_is_401() {
         let expected = match reason {
             No::AccessTokenInvalid => 401,
             No::ClientUnknown => 400,
+            No::OriginNotOfParticipant | No::ThirdPartyExtension => 403,
             _ if error.code == "invalid_client" => 401,
             _ => 400,
         };

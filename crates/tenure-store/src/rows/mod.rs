@@ -20,7 +20,7 @@ pub use document::{Document, DocumentKind};
 pub use due::UserEnd;
 pub use key::KeyRow;
 pub use log::LogRow;
-pub use session::{Participant, SessionFilter, SweepCursor};
+pub use session::{Participant, SessionFilter, SessionTrace, SweepCursor};
 pub use throttle::ThrottleRow;
 pub use user::{ConsentRow, UserRow};
 

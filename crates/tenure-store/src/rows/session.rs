@@ -49,6 +49,31 @@ pub struct Participant {
     pub last_seen_at: Timestamp,
 }
 
+/// Sessions in one look of [`Tx::session_traces`].
+const TRACES_AT_ONCE: usize = 250;
+
+/// Enough of a session to tell that it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTrace {
+    pub active_at: Timestamp,
+    pub idle_deadline: Timestamp,
+    pub absolute_deadline: Timestamp,
+    pub authenticated_at: Timestamp,
+    pub has_ended: bool,
+}
+
+impl SessionTrace {
+    pub fn of(session: &Session) -> Self {
+        Self {
+            active_at: session.last_active_at,
+            idle_deadline: session.idle_deadline,
+            absolute_deadline: session.absolute_deadline,
+            authenticated_at: session.authenticated_at,
+            has_ended: session.end.is_some(),
+        }
+    }
+}
+
 /// Which sessions to list.
 #[derive(Clone, Debug, Default)]
 pub struct SessionFilter {
@@ -184,6 +209,57 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.execute(SEE, &[sid.as_bytes().into(), client_id.into(), now.into()])?;
         Ok(())
+    }
+
+    /// The relying parties that took part, and whether a token of the session was revoked: what a
+    /// question about a session needs besides its row.
+    pub fn participants_and_revocation(
+        &self,
+        sid: &Sid,
+        jti: &str,
+    ) -> Result<(Vec<String>, bool), StoreError> {
+        let rows = self.query(
+            "SELECT client_id, CAST(0 AS BIGINT) FROM participants WHERE sid = $1 \
+             UNION ALL SELECT jti, CAST(1 AS BIGINT) FROM revoked_tokens WHERE sid = $1 AND jti = $2",
+            &[sid.as_bytes().into(), jti.into()],
+            |row| Ok((row.text(0)?, row.int(1)?)),
+        )?;
+        let revoked = rows.iter().any(|(_, kind)| *kind == 1);
+        let clients = rows.into_iter().filter(|(_, kind)| *kind == 0);
+        Ok((clients.map(|(client_id, _)| client_id).collect(), revoked))
+    }
+
+    /// What tells that somebody changed a session, of those of these ids that there are: for servers
+    /// that nobody told.
+    pub fn session_traces(&self, sids: &[Sid]) -> Result<Vec<(Sid, SessionTrace)>, StoreError> {
+        let mut found = Vec::with_capacity(sids.len());
+        for some in sids.chunks(TRACES_AT_ONCE) {
+            let Some(last) = some.last() else { break };
+            // Always as many parameters, so that one text stays prepared.
+            let padded = some.iter().chain(std::iter::repeat(last));
+            let values: Vec<Value<'_>> = padded
+                .take(TRACES_AT_ONCE)
+                .map(|sid| sid.as_bytes().into())
+                .collect();
+            let marks: Vec<String> = (1..=TRACES_AT_ONCE).map(|n| format!("${n}")).collect();
+            let sql = format!(
+                "SELECT sid, last_active_at, idle_deadline, absolute_deadline, authenticated_at, \
+                 ended_at FROM sessions WHERE sid IN ({})",
+                marks.join(", ")
+            );
+            found.extend(self.query(&sql, &values, |row| {
+                let sid = Sid::from_bytes(id("sessions", row.blob(0)?)?);
+                let trace = SessionTrace {
+                    active_at: row.instant(1)?,
+                    idle_deadline: row.instant(2)?,
+                    absolute_deadline: row.instant(3)?,
+                    authenticated_at: row.instant(4)?,
+                    has_ended: row.optional_int(5)?.is_some(),
+                };
+                Ok((sid, trace))
+            })?);
+        }
+        Ok(found)
     }
 
     pub fn participants(&self, sid: &Sid) -> Result<Vec<Participant>, StoreError> {

@@ -60,6 +60,7 @@ impl Tx<'_> {
         code: Option<&Code>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.notify(Notice::Session(session.sid))?;
         if !self.is_postgres() {
             self.update_session(session)?;
             self.see_participant(&session.sid, client_id, now)?;
@@ -76,6 +77,33 @@ impl Tx<'_> {
         if let Some(code) = code {
             all.add(code::INSERT, code::insert_values(code, &code_body));
         }
+        must_be_one(session, all.run(self)?)
+    }
+
+    /// An explicit extension: the session's activity, the relying party's part in it, and the entry
+    /// that names who.
+    pub fn record_extension(
+        &self,
+        session: &Session,
+        client_id: &str,
+        entry: &LogRow,
+    ) -> Result<(), StoreError> {
+        self.notify(Notice::Session(session.sid))?;
+        if !self.is_postgres() {
+            self.update_session(session)?;
+            self.see_participant(&session.sid, client_id, entry.at)?;
+            return self.insert_log(entry);
+        }
+        let body = session::body(session)?;
+        let mut all = Together::default();
+        all.add(session::UPDATE, session::update_values(session, &body));
+        let seen = vec![
+            session.sid.as_bytes().into(),
+            client_id.into(),
+            entry.at.into(),
+        ];
+        all.add(session::SEE, seen);
+        all.add(log::INSERT, log::insert_values(entry));
         must_be_one(session, all.run(self)?)
     }
 
@@ -117,6 +145,8 @@ impl Tx<'_> {
         expected: u32,
         session: &Session,
     ) -> Result<bool, StoreError> {
+        // A hint that goes out for a race that was lost costs its listeners a look.
+        self.notify(Notice::Session(session.sid))?;
         if !self.is_postgres() {
             let won = self.update_family(family, expected)?;
             if won {

@@ -108,6 +108,8 @@ contract! {
     }
     together {
         an_authorization_is_recorded_whole
+        an_extension_is_recorded_whole_and_heard
+        what_a_question_about_a_session_needs
         a_code_and_its_family
         a_family_and_its_session
         an_end_with_all_that_hangs_on_it

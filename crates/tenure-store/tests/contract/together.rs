@@ -6,7 +6,7 @@ use crate::support::{block_on, hold_writer, read, write};
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
 use tenure_protocol::session::{EndReason, Session};
-use tenure_store::{Notice, Store, StoreError};
+use tenure_store::{LogRow, Notice, SessionTrace, Store, StoreError};
 
 fn with_session(fresh: &Fresh) -> Store {
     let store = fresh.open();
@@ -59,6 +59,71 @@ pub fn an_authorization_is_recorded_whole(fresh: &Fresh) {
         assert!(tx.session(&sid(1))?.unwrap().end.is_some());
         assert_eq!(tx.participants(&sid(1))?.len(), 1);
         assert_eq!(tx.code(&sid(1), &[77; 32])?, None);
+        Ok(())
+    });
+}
+
+pub fn an_extension_is_recorded_whole_and_heard(fresh: &Fresh) {
+    let store = with_session(fresh);
+    let mut notices = store.subscribe();
+    let entry = || LogRow {
+        at: NOW.plus(5),
+        ..sample::log("3", "u")
+    };
+    write(&store, move |tx| {
+        tx.record_extension(&active_later(), "spa", &entry())
+    });
+    while block_on(notices.recv()).unwrap() != Notice::Session(sid(1)) {}
+    read(&store, move |tx| {
+        assert_eq!(tx.session(&sid(1))?, Some(active_later()));
+        assert_eq!(tx.participants(&sid(1))?[0].last_seen_at, NOW.plus(5));
+        assert!(tx.logs(None, "", 10)?.contains(&entry()));
+        Ok(())
+    });
+    // An ended session is not extended, and the entry that says so is not there either.
+    write(&store, |tx| {
+        tx.update_session(&active_later().ended(sample::end(EndReason::UserLogout)))
+    });
+    let refused = store
+        .write_blocking(|tx| tx.record_extension(&active_later(), "late", &sample::log("4", "u")));
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })));
+    read(&store, |tx| {
+        assert_eq!(tx.participants(&sid(1))?.len(), 1);
+        assert!(!tx.logs(None, "", 10)?.contains(&sample::log("4", "u")));
+        Ok(())
+    });
+}
+
+pub fn what_a_question_about_a_session_needs(fresh: &Fresh) {
+    let store = with_session(fresh);
+    write(&store, |tx| {
+        for client in ["spa", "web"] {
+            tx.see_participant(&sid(1), client, NOW)?;
+        }
+        tx.see_participant(&sid(2), "other", NOW)?;
+        tx.revoke_token(Some(&sid(1)), "gone", NOW.plus(60))
+    });
+    read(&store, |tx| {
+        let (mut clients, revoked) = tx.participants_and_revocation(&sid(1), "good")?;
+        clients.sort();
+        assert_eq!(
+            (clients, revoked),
+            (vec!["spa".into(), "web".into()], false)
+        );
+        let (clients, revoked) = tx.participants_and_revocation(&sid(1), "gone")?;
+        assert_eq!((clients.len(), revoked), (2, true));
+        let none = tx.participants_and_revocation(&sid(9), "gone")?;
+        assert_eq!(none, (Vec::new(), false));
+        // Any number of ids, of which some are there.
+        assert_eq!(tx.session_traces(&[])?, Vec::new());
+        let many: Vec<_> = (2..=255).chain([1, 1]).map(sid).collect();
+        let expected = SessionTrace::of(&sample::session(1));
+        let found = tx.session_traces(&many)?;
+        assert!(!found.is_empty());
+        assert!(
+            found.iter().all(|one| *one == (sid(1), expected)),
+            "{found:?}"
+        );
         Ok(())
     });
 }

@@ -189,6 +189,12 @@ pub(super) async fn serve(
     ));
     let limits = listen::Limits::of_this_process(&config.trusted_proxies);
     let routes = router::router(app.clone());
+    let streams = app.streams.clone();
+    let stop = async move {
+        stop.await;
+        // They would run until their sessions end.
+        streams.close();
+    };
     let serving = listen::serve(listener, tls, routes, limits.clone(), stop);
     match metrics {
         None => serving.await,

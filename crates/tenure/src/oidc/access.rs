@@ -28,20 +28,28 @@ impl Valid {
             .unwrap_or_default()
     }
 
-    /// `client_id`, or `azp` in Auth0's dialect.
     pub fn client_id(&self) -> &str {
-        match self.text("client_id") {
-            "" => self.text("azp"),
-            id => id,
-        }
+        client_id_of(&self.claims)
     }
 
     pub fn has_audience(&self, audience: &str) -> bool {
-        match self.claims.get("aud") {
-            Some(Value::String(one)) => one == audience,
-            Some(Value::Array(many)) => many.iter().any(|aud| aud == audience),
-            _ => false,
-        }
+        has_audience(&self.claims, audience)
+    }
+}
+
+/// `client_id`, or `azp` in Auth0's dialect.
+pub fn client_id_of(claims: &Map<String, Value>) -> &str {
+    ["client_id", "azp"]
+        .into_iter()
+        .find_map(|name| claims.get(name).and_then(Value::as_str))
+        .unwrap_or_default()
+}
+
+fn has_audience(claims: &Map<String, Value>, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(many)) => many.iter().any(|aud| aud == audience),
+        _ => false,
     }
 }
 
@@ -64,6 +72,34 @@ pub async fn check(
         .read(move |tx| what_it_hangs_on(tx, &fresh, now))
         .await?;
     Ok(user.map(|user| Valid { claims, user }))
+}
+
+/// The claims of an authentic token for the userinfo endpoint, perhaps an expired or revoked one: what
+/// it is worth is the caller's question.
+pub async fn userinfo_claims(app: &Arc<App>, token: &str) -> Option<Map<String, Value>> {
+    let ring = app.ring_with(|ring| ring.knows(token)).await;
+    let claims = ring.verify(token, TokenKind::Access, &app.issuer)?;
+    has_audience(&claims, &userinfo_audience(app)).then_some(claims)
+}
+
+/// Whether what a token hangs on besides its session still stands: its family, if it names one, and
+/// its user.
+pub fn still_hangs(
+    tx: &Tx<'_>,
+    claims: &Map<String, Value>,
+    user: &UserRow,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let issued_at = Timestamp::from_seconds(claims.get("iat").and_then(Value::as_i64).unwrap_or(0));
+    if user.user.blocked || issued_at.plus(1) <= user.user.valid_after {
+        return Ok(false);
+    }
+    match (text("sid").map(str::parse::<Sid>), text("fid")) {
+        (Some(Ok(sid)), Some(fid)) => family_lives(tx, (&sid, fid), user, now),
+        (Some(Ok(_)), None) => Ok(true),
+        _ => Ok(false),
+    }
 }
 
 /// Checks a token that must be for the userinfo endpoint (ID tokens and machine tokens are not).
@@ -101,16 +137,10 @@ fn what_it_hangs_on(
     if text("sub") != Some(session.user_id.as_str()) || tx.token_is_revoked(Some(&sid), jti)? {
         return Ok(None);
     }
-    let issued_at = Timestamp::from_seconds(claims.get("iat").and_then(Value::as_i64).unwrap_or(0));
-    let stale = issued_at.plus(1) <= user.user.valid_after;
-    if user.user.blocked || stale {
-        return Ok(None);
-    }
-    let alive = match text("fid") {
-        Some(fid) => family_lives(tx, (&sid, fid), &user, now)?,
-        // Judged by what is stored: asking about a token is no activity.
-        None => session.over(None, user.standing(), now).is_none(),
-    };
+    let hangs = still_hangs(tx, claims, &user, now)?;
+    // Judged by what is stored: asking about a token is no activity. An offline family outlives its session.
+    let alive =
+        hangs && (text("fid").is_some() || session.over(None, user.standing(), now).is_none());
     Ok(alive.then_some(Some((user, session))))
 }
 

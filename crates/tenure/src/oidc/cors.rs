@@ -95,7 +95,7 @@ pub fn expose(
 }
 
 /// The log says which origin is not registered, once a minute: any page can make such requests.
-fn log_refusal(app: &App, caller: &Caller, client: Option<&Client>, origin: &str) {
+pub fn log_refusal(app: &App, caller: &Caller, client: Option<&Client>, origin: &str) {
     let (origin, now): (String, _) = (origin.chars().take(256).collect(), app.clock.now());
     if !app.refused_origins.is_news(&origin, now) {
         return;

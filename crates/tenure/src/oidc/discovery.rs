@@ -68,6 +68,10 @@ fn document(app: &App) -> Value {
         "end_session_endpoint": at("/oidc/logout"),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
+        // Names of our own: no specification has these endpoints.
+        "tenure_session_status_endpoint": at("/session/status"),
+        "tenure_session_extend_endpoint": at("/session/extend"),
+        "tenure_session_events_endpoint": at("/session/events"),
     });
     if settings.tenant.pushed_authorization_requests_supported
         && let Some(map) = document.as_object_mut()

@@ -21,7 +21,7 @@ use tenure_protocol::model::CookieMode;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason, Factor, Login, Session};
 use tenure_protocol::{RefusalReason, Sid};
-use tenure_store::{StoreError, Tx, UserRow};
+use tenure_store::{Notice, StoreError, Tx, UserRow};
 
 /// Why the page is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,6 +356,7 @@ fn start_in(
         if old.user_id == user_id {
             if let Ok(renewed) = old.reauthenticate(login.clone(), user.standing(), context.now) {
                 tx.update_session(&renewed)?;
+                tx.notify(Notice::Session(renewed.sid))?;
                 return Ok(Some(renewed));
             }
         } else {

@@ -10,6 +10,7 @@ pub mod cors;
 pub mod discovery;
 pub mod introspect;
 pub mod issue;
+pub mod knowing;
 pub mod login;
 pub mod logout;
 pub mod par;

@@ -71,7 +71,7 @@ fn no_token() -> Response {
 }
 
 /// RFC 6750 section 3: the error stands in the challenge as well.
-fn refused(reason: RefusalReason) -> Response {
+pub(super) fn refused(reason: RefusalReason) -> Response {
     let error = reason.oauth_error();
     let mut response = respond::oauth_error(error, None);
     let challenge = format!(

@@ -4,6 +4,7 @@ mod census;
 mod changes;
 pub mod keys;
 pub mod outbox;
+pub mod streams;
 mod sweep;
 
 use crate::app::App;
@@ -27,6 +28,7 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), keys::run(app.clone())));
     tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), streams::run(app.clone())));
     tasks.spawn(until(stopping.clone(), census::run(app.clone())));
     // It ends by itself: what it has sent must not be forgotten.
     tasks.spawn(outbox::run(app.clone(), stopping));

@@ -16,6 +16,8 @@ mod connections;
 mod cors;
 mod discovery;
 mod ends;
+mod knowing;
+mod knowing_events;
 mod large_requests;
 mod lessons;
 mod limits;

@@ -360,6 +360,11 @@ impl World {
         }
     }
 
+    /// A response whose body goes on.
+    pub async fn stream(&self, request: Request<Body>) -> http::Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap())
             .await
