@@ -19,6 +19,7 @@ pub mod refresh;
 pub mod refusal;
 pub mod scope;
 pub mod session;
+pub mod simulate;
 pub mod time;
 pub mod tokens;
 

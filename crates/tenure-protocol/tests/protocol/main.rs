@@ -49,4 +49,6 @@ mod session_over;
 #[cfg(test)]
 mod session_properties;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod tokens;
