@@ -23,6 +23,7 @@ mod pbkdf2;
 pub mod respond;
 pub mod router;
 pub mod settings;
+pub mod simulation;
 pub mod tenant_log;
 pub mod tenantfile;
 pub mod throttle;

@@ -32,7 +32,6 @@ pub struct Held {
     pub access_expiry: Timestamp,
     /// `None` without the scope `openid`.
     pub id_expiry: Option<Timestamp>,
-    pub audience: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -317,7 +316,7 @@ impl World {
             return Outcome::refused(RefusalReason::LoginRequired);
         };
         let audience = api.map(|api| api.identifier.clone());
-        let family = self.family(session, &granted, client, audience.clone(), now);
+        let family = self.family(session, &granted, client, audience, now);
         let family_ref = family.as_ref();
         let access_expiry =
             tokens::access_token_expiry(api, client, Some(session), family_ref, now);
@@ -333,7 +332,6 @@ impl World {
             activities: vec![now],
             access_expiry,
             id_expiry,
-            audience,
         });
         Outcome::ok(note)
     }
