@@ -20,6 +20,7 @@ pub mod refresh;
 pub mod refusal;
 pub mod scope;
 pub mod session;
+pub mod simulate;
 pub mod status;
 pub mod time;
 pub mod tokens;

@@ -1,7 +1,7 @@
 //! Refresh token families: what a presented token may do (design 1.3).
 
 use crate::model::{ExpirationType, RefreshTokenPolicy, RotationType};
-use crate::session::{End, EndReason};
+use crate::session::{End, EndReason, Rule, Verdict};
 use crate::{FamilyId, RefusalReason, Sid, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -172,22 +172,35 @@ pub fn decide(
 
 /// Whether a limit is reached: those stored, and those a changed setting brings to a family that had none.
 fn expired(family: &Family, policy: &Policy, now: Timestamp) -> bool {
-    let setting_idle = policy
-        .idle_timeout
-        .map(|seconds| family.last_exchanged_at.plus(seconds));
-    let setting_absolute = policy
-        .absolute_lifetime
-        .map(|seconds| family.created_at.plus(seconds));
-    // A lowered setting bites at the next use; a raised one never lengthens what was stored.
-    [
-        family.idle_deadline,
-        family.absolute_deadline,
-        setting_idle,
-        setting_absolute,
-    ]
-    .into_iter()
-    .flatten()
-    .any(|deadline| now >= deadline)
+    first_deadline(family, Some(policy)).is_some_and(|first| now >= first.since)
+}
+
+/// The earliest limit that reaches this family, as for a session. A lowered setting bites at the next
+/// use; a raised one never lengthens what was stored. Of equal ones the absolute wins.
+fn first_deadline(family: &Family, today: Option<&Policy>) -> Option<Verdict> {
+    let setting = |since: Timestamp, seconds: Option<i64>| seconds.map(|s| since.plus(s));
+    let setting_absolute =
+        today.and_then(|today| setting(family.created_at, today.absolute_lifetime));
+    let setting_idle =
+        today.and_then(|today| setting(family.last_exchanged_at, today.idle_timeout));
+    let (absolute, idle) = (EndReason::Absolute, EndReason::Idle);
+    let limits = [
+        (family.absolute_deadline, absolute, Rule::StoredAbsolute),
+        (setting_absolute, absolute, Rule::SettingAbsolute),
+        (family.idle_deadline, idle, Rule::StoredIdle),
+        (setting_idle, idle, Rule::SettingIdle),
+    ];
+    // `min_by_key` keeps the first of equal ones.
+    limits
+        .into_iter()
+        .filter_map(|(since, reason, rule)| {
+            Some(Verdict {
+                reason,
+                rule,
+                since: since?,
+            })
+        })
+        .min_by_key(|limit| limit.since)
 }
 
 fn exchange(family: &Family, policy: &Policy, origin: &Origin, now: Timestamp) -> Outcome {
@@ -321,6 +334,24 @@ impl Family {
     pub fn is_alive(&self, now: Timestamp) -> bool {
         let passed = |deadline: Option<Timestamp>| deadline.is_some_and(|at| now >= at);
         self.end.is_none() && !passed(self.idle_deadline) && !passed(self.absolute_deadline)
+    }
+
+    /// Why the family is over at `now`, and which rule won; `None` while it is alive. `today` as for
+    /// [`crate::session::Session::verdict`]: at a refresh the settings of that moment bite too.
+    pub fn verdict(&self, today: Option<&Policy>, now: Timestamp) -> Option<Verdict> {
+        match &self.end {
+            Some(end) => Some(Verdict {
+                reason: end.reason,
+                rule: Rule::Ended,
+                since: end.at,
+            }),
+            None => first_deadline(self, today)
+                .filter(|first| now >= first.since)
+                .map(|first| Verdict {
+                    since: first.since.max(self.last_exchanged_at),
+                    ..first
+                }),
+        }
     }
 }
 

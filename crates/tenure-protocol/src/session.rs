@@ -258,7 +258,8 @@ impl Session {
         (now >= since).then_some(Verdict {
             reason,
             rule,
-            since,
+            // A setting that was lowered meanwhile did not end it while it was still in use.
+            since: since.max(self.last_active_at),
         })
     }
 

@@ -25,6 +25,7 @@ pub mod readiness;
 pub mod respond;
 pub mod router;
 pub mod settings;
+pub mod simulation;
 pub mod streams;
 pub mod tenant_log;
 pub mod tenantfile;

@@ -52,4 +52,6 @@ mod session_over;
 mod session_properties;
 mod session_status;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod tokens;

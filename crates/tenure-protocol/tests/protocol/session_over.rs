@@ -288,3 +288,16 @@ fn amr_and_acr_come_from_the_factors() {
     let multi = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
     assert_eq!(with(&["pwd", "mfa"]).acr().as_deref(), Some(multi));
 }
+
+/// A lifetime that was lowered meanwhile did not end the session at an instant at which it was in use.
+#[test]
+fn no_end_is_dated_before_the_last_activity() {
+    let live = session(100, 1_000)
+        .touch(&limits(100, 1_000), GOOD, at(90))
+        .unwrap();
+    let verdict = live.verdict(Some(&limits(100, 50)), GOOD, at(95)).unwrap();
+    assert_eq!(
+        (verdict.rule, verdict.since),
+        (Rule::SettingAbsolute, at(90))
+    );
+}

@@ -73,14 +73,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a tenant file; a file that others may read earns a warning.
-pub(super) fn read_file(file: &Path) -> anyhow::Result<(Wanted, Findings)> {
+/// Reads a YAML file.
+pub(super) fn read_node(file: &Path) -> anyhow::Result<Node> {
     let mut bytes = Vec::new();
     open_named(file)?
         .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read {}", file.display()))?;
     let name = file.display().to_string();
-    let root = wrong(utf8(&bytes, &name).and_then(|text| Node::parse(text, &name)))?;
+    wrong(utf8(&bytes, &name).and_then(|text| Node::parse(text, &name)))
+}
+
+/// Reads a tenant file; a file that others may read earns a warning.
+pub(super) fn read_file(file: &Path) -> anyhow::Result<(Wanted, Findings)> {
+    let root = read_node(file)?;
     let mut findings = Findings::default();
     let wanted = read(&root, &mut findings);
     let mode = std::fs::metadata(file)

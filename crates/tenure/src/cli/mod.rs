@@ -11,6 +11,7 @@ mod migrate_data;
 mod restore;
 mod serve;
 mod session;
+mod simulate;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,8 @@ enum Command {
     Apply(apply::Args),
     /// Validate and lint a configuration or tenant file without touching anything.
     Check(check::Args),
+    /// Try a policy on a list of events: when does each layer end, and which rule wins?
+    Simulate(simulate::Args),
     /// Manage users.
     #[command(subcommand)]
     User(user::Command),
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Check(args) => check::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::User(command) => user::run(command),
         Command::Client(command) => client::run(command),
         Command::Session(command) => session::run(command),

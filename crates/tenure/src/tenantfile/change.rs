@@ -192,6 +192,14 @@ impl Change {
         }
     }
 
+    /// What a document will say, for whoever only wants to know.
+    pub fn document_body(&self) -> Option<&Value> {
+        match &self.payload {
+            Payload::Document { body, .. } => Some(body),
+            Payload::User(_) => None,
+        }
+    }
+
     /// Whether a password waits to be hashed.
     pub fn takes_password(&mut self) -> Option<String> {
         self.password.take()

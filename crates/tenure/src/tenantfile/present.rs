@@ -3,6 +3,7 @@
 use super::read::{Object, Wanted};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use tenure_protocol::Timestamp;
 use tenure_store::{Document, DocumentKind, StoreError, Tx};
 
 /// What the installation has, as far as a tenant file speaks of it.
@@ -53,6 +54,17 @@ impl Present {
             }
         }
         Ok(present)
+    }
+
+    /// Takes a document as there, for a plan that compares with another plan.
+    pub fn suppose(&mut self, kind: DocumentKind, id: &str, body: &Value, at: Timestamp) {
+        let document = Document {
+            id: id.to_owned(),
+            body: body.to_string(),
+            secret_mac: None,
+            updated_at: at,
+        };
+        self.documents.insert((kind, id.to_owned()), document);
     }
 
     pub(super) fn body(&self, kind: DocumentKind, id: &str) -> Option<Map<String, Value>> {

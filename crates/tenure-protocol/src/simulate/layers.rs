@@ -1,0 +1,135 @@
+//! What is left at the end of a simulation: each layer with its end, if nothing more happens.
+
+use super::world::{Held, World};
+use super::{Layer, LayerEnd, LayerKind};
+use crate::Timestamp;
+use crate::refresh::{Family, FamilyKind};
+use crate::session::{End, EndReason, Session, UserStanding, Verdict};
+
+/// An instant at which every deadline has passed: whose verdict is the first that will come.
+const AFTER_ALL: Timestamp = Timestamp::from_millis(i64::MAX);
+
+pub(super) fn of(world: World) -> Vec<Layer> {
+    // What ends by itself takes along what is bound to it.
+    let mut world = world;
+    world.expire(AFTER_ALL);
+    let world = &world;
+    let mut layers: Vec<Layer> = world
+        .lives
+        .iter()
+        .map(|life| Layer {
+            kind: LayerKind::Session,
+            client: None,
+            since: life.session.created_at,
+            activities: life.activities.clone(),
+            deadlines: life.deadlines.clone(),
+            end: session_end(&life.session, world.user),
+            refused_from: None,
+        })
+        .collect();
+    let mut clients: Vec<&str> = Vec::new();
+    for held in &world.held {
+        if !clients.contains(&held.client.as_str()) {
+            clients.push(&held.client);
+        }
+    }
+    for client in clients {
+        let mine = || world.held.iter().filter(|held| held.client == client);
+        layers.extend(mine().filter_map(family_layer));
+        layers.extend(last_token(world, mine(), LayerKind::AccessToken));
+        layers.extend(last_token(world, mine(), LayerKind::IdToken));
+    }
+    layers
+}
+
+fn family_layer(held: &Held) -> Option<Layer> {
+    let family = held.family.as_ref()?;
+    Some(Layer {
+        kind: match family.kind {
+            FamilyKind::Offline => LayerKind::OfflineFamily,
+            FamilyKind::Online => LayerKind::OnlineFamily,
+        },
+        client: Some(held.client.clone()),
+        since: held.since,
+        activities: held.activities.clone(),
+        deadlines: held.deadlines.clone(),
+        end: family_end(family),
+        refused_from: None,
+    })
+}
+
+/// The token of a kind that expires last, of all that the client was given.
+fn last_token<'h>(
+    world: &World,
+    held: impl Iterator<Item = &'h Held>,
+    kind: LayerKind,
+) -> Option<Layer> {
+    let (held, exp) = held
+        .filter_map(|held| match kind {
+            LayerKind::AccessToken => Some((held, held.access_expiry)),
+            _ => Some((held, held.id_expiry?)),
+        })
+        .max_by_key(|(_, exp)| *exp)?;
+    let session = world.lives.get(held.session).map(|life| &life.session)?;
+    let offline = held
+        .family
+        .as_ref()
+        .filter(|family| family.kind == FamilyKind::Offline);
+    let (limit, carrier) = match offline {
+        Some(family) => (family.absolute_deadline, family_end(family)),
+        None => (
+            Some(session.absolute_deadline),
+            session_end(session, world.user),
+        ),
+    };
+    let rule = if limit == Some(exp) {
+        "absolute deadline of what it hangs on"
+    } else {
+        "token lifetime"
+    };
+    Some(Layer {
+        kind,
+        client: Some(held.client.clone()),
+        since: held.since,
+        activities: Vec::new(),
+        deadlines: Vec::new(),
+        end: Some(LayerEnd {
+            at: exp,
+            by: "expired",
+            rule: rule.to_owned(),
+        }),
+        refused_from: carrier.filter(|end| end.at < exp),
+    })
+}
+
+fn session_end(session: &Session, user: UserStanding) -> Option<LayerEnd> {
+    let verdict = session.verdict(None, user, AFTER_ALL)?;
+    Some(layer_end(verdict, session.end.as_ref()))
+}
+
+/// Its own limits, or the act that ended it before: the earlier one.
+fn family_end(family: &Family) -> Option<LayerEnd> {
+    let unended = Family {
+        end: None,
+        ..family.clone()
+    };
+    let limit = unended.verdict(None, AFTER_ALL);
+    match (&family.end, limit) {
+        (Some(end), limit) if limit.is_none_or(|limit| end.at <= limit.since) => {
+            let verdict = family.verdict(None, AFTER_ALL)?;
+            Some(layer_end(verdict, Some(end)))
+        }
+        (_, limit) => limit.map(|limit| layer_end(limit, None)),
+    }
+}
+
+fn layer_end(verdict: Verdict, end: Option<&End>) -> LayerEnd {
+    let by: EndReason = verdict.reason;
+    LayerEnd {
+        at: verdict.since,
+        by: by.name(),
+        rule: end
+            .map_or(verdict.rule.name(), |end| end.rule.as_str())
+            .to_owned(),
+    }
+}

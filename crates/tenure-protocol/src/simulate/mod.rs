@@ -1,0 +1,195 @@
+//! A policy tried out on a list of events: when does each layer end, and which rule wins?
+//!
+//! The interpreter decides nothing itself. Every event goes through the decision that the server
+//! calls for it, in the server's order, so that what it prints is what would happen.
+
+mod layers;
+mod world;
+
+use crate::limits::{Caps, Limits};
+use crate::model::{Api, Client, Tenant};
+use crate::session::EndReason;
+use crate::{RefusalReason, Timestamp};
+use std::collections::BTreeMap;
+
+/// What an installation is configured with, as far as lifetimes go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    pub tenant: Tenant,
+    pub clients: BTreeMap<String, Client>,
+    pub apis: BTreeMap<String, Api>,
+    pub caps: Caps,
+}
+
+impl Settings {
+    pub fn limits(&self, persistent: bool) -> Limits {
+        Limits::of(&self.tenant, persistent, &self.caps)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub at: Timestamp,
+    pub action: Action,
+}
+
+/// What one person does at one browser, and what others do to them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Signs in on the login page, also where the session is alive.
+    Login(Ask),
+    /// An authorization request; with `silent`, one that never shows a page.
+    Authorize {
+        ask: Ask,
+        silent: bool,
+    },
+    /// A client refreshes with the token it holds, or with one of another generation.
+    Refresh {
+        client: String,
+        generation: Option<u32>,
+        /// From another address and user agent: somebody who copied the token.
+        elsewhere: bool,
+    },
+    /// The explicit activity.
+    Extend,
+    /// Other settings are in force from here on.
+    Settings(Box<Settings>),
+    /// By the person, in a client or at the OpenID Provider itself.
+    Logout {
+        client: Option<String>,
+    },
+    /// By an administrator, or whoever else has the right.
+    End(EndReason),
+    Block,
+    Unblock,
+    /// A password reset: everything that was proven before is over.
+    Password,
+    /// Time passes.
+    Wait,
+}
+
+/// What an authorization request asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    pub client: String,
+    pub scope: String,
+    pub audience: Option<String>,
+    pub max_age: Option<i64>,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// In a word: `ok`, `repeat`, `login_page`, or an error's code on the wire.
+    pub word: &'static str,
+    pub refusal: Option<RefusalReason>,
+    /// Why, where an end is the cause.
+    pub reason: Option<EndReason>,
+    pub note: String,
+}
+
+impl Outcome {
+    pub fn ok(note: impl Into<String>) -> Self {
+        Self {
+            word: "ok",
+            refusal: None,
+            reason: None,
+            note: note.into(),
+        }
+    }
+
+    fn refused(refusal: RefusalReason) -> Self {
+        Self {
+            word: refusal.oauth_error().code,
+            refusal: Some(refusal),
+            reason: refusal.end_reason(),
+            note: refusal.oauth_error().description.to_owned(),
+        }
+    }
+
+    /// The same, where a session that is over is the cause.
+    fn because(self, reason: Option<EndReason>) -> Self {
+        Self {
+            reason: self.reason.or(reason),
+            ..self
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LayerKind {
+    Session,
+    OfflineFamily,
+    OnlineFamily,
+    AccessToken,
+    IdToken,
+}
+
+impl LayerKind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::OfflineFamily => "offline family",
+            Self::OnlineFamily => "online family",
+            Self::AccessToken => "access token",
+            Self::IdToken => "ID token",
+        }
+    }
+}
+
+/// Deadlines as they stood from one instant on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    pub since: Timestamp,
+    pub idle: Option<Timestamp>,
+    pub absolute: Option<Timestamp>,
+}
+
+/// How a layer ends if nothing happens after the last event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerEnd {
+    pub at: Timestamp,
+    /// The end reason's name; `expired` for a token.
+    pub by: &'static str,
+    /// The rule that won.
+    pub rule: String,
+}
+
+/// One thing with a life of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    pub kind: LayerKind,
+    /// `None` for a session.
+    pub client: Option<String>,
+    pub since: Timestamp,
+    /// What renewed it.
+    pub activities: Vec<Timestamp>,
+    pub deadlines: Vec<Deadlines>,
+    /// `None`: nothing ends it.
+    pub end: Option<LayerEnd>,
+    /// Of a token: when Tenure's own endpoints refuse it, where that is before its `exp`.
+    pub refused_from: Option<LayerEnd>,
+}
+
+/// What happened, and what is left of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub outcomes: Vec<(Timestamp, Outcome)>,
+    /// Sessions first, then by client; of each kind in the order of their beginnings.
+    pub layers: Vec<Layer>,
+}
+
+/// Runs the events in the order of their instants.
+pub fn simulate(settings: Settings, events: &[Event]) -> Report {
+    let mut ordered: Vec<&Event> = events.iter().collect();
+    ordered.sort_by_key(|event| event.at);
+    let mut world = world::World::new(settings);
+    let outcomes = ordered
+        .into_iter()
+        .map(|event| (event.at, world.apply(event)))
+        .collect();
+    Report {
+        outcomes,
+        layers: layers::of(world),
+    }
+}

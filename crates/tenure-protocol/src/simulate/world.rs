@@ -1,0 +1,462 @@
+//! The state of a simulation, and what each event does to it.
+
+use super::{Action, Ask, Deadlines, Event, Outcome, Settings};
+use crate::authorize::{self, AuthorizeRequest, Facts, Step};
+use crate::model::{Api, Client, CookieMode};
+use crate::params::Params;
+use crate::refresh::{
+    self, Consumed, Family, FamilyKind, Origin, Policy, Presented, decide, ends_with_session,
+};
+use crate::scope::{self, Granted, Ground};
+use crate::session::{Device, End, EndReason, Factor, Login, Session, UserStanding, Verdict};
+use crate::{FamilyId, RefusalReason, Sid, Timestamp, tokens};
+
+/// A session and its history.
+#[derive(Clone, Debug)]
+pub struct Life {
+    pub session: Session,
+    pub activities: Vec<Timestamp>,
+    pub deadlines: Vec<Deadlines>,
+}
+
+/// What a client holds since its last authorization or refresh.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub client: String,
+    /// Index of the session it was born in.
+    pub session: usize,
+    pub since: Timestamp,
+    pub family: Option<Family>,
+    pub activities: Vec<Timestamp>,
+    pub deadlines: Vec<Deadlines>,
+    pub access_expiry: Timestamp,
+    /// `None` without the scope `openid`.
+    pub id_expiry: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    pub settings: Settings,
+    pub user: UserStanding,
+    pub lives: Vec<Life>,
+    pub held: Vec<Held>,
+}
+
+const USER: &str = "simulated";
+
+/// Any challenge of the right shape (RFC 7636 section 4.2): public clients must send one.
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+impl World {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            user: UserStanding {
+                exists: true,
+                blocked: false,
+                valid_after: Timestamp::from_millis(i64::MIN),
+            },
+            lives: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub fn apply(&mut self, event: &Event) -> Outcome {
+        let now = event.at;
+        // A worker notices every deadline, so each event finds ended what ended before it.
+        self.expire(now);
+        match &event.action {
+            Action::Login(ask) => self.login(ask, now),
+            Action::Authorize { ask, silent } => self.authorize(ask, *silent, false, now),
+            Action::Refresh {
+                client,
+                generation,
+                elsewhere,
+            } => self.refresh(client, *generation, *elsewhere, now),
+            Action::Extend => self.extend(now),
+            Action::Settings(settings) => {
+                self.settings = settings.as_ref().clone();
+                Outcome::ok("from the next activity, refresh or login on")
+            }
+            Action::Logout { client } => {
+                let by = client.clone().unwrap_or_default();
+                self.end_by(EndReason::UserLogout, &by, now)
+            }
+            Action::End(reason) => self.end_by(*reason, "", now),
+            Action::Block => {
+                self.user.blocked = true;
+                self.invalidate(EndReason::AccountDisabled, now)
+            }
+            Action::Unblock => {
+                self.user.blocked = false;
+                Outcome::ok("what ended stays ended")
+            }
+            Action::Password => self.invalidate(EndReason::CredentialChange, now),
+            Action::Wait => Outcome::ok(""),
+        }
+    }
+
+    /// The index of the session behind the cookie, if it has not ended.
+    fn current(&self) -> Option<usize> {
+        let last = self.lives.len().checked_sub(1)?;
+        self.lives
+            .get(last)
+            .filter(|life| life.session.end.is_none())
+            .map(|_| last)
+    }
+
+    fn session(&self, index: usize) -> Option<&Session> {
+        self.lives.get(index).map(|life| &life.session)
+    }
+
+    fn last_end(&self) -> Option<EndReason> {
+        Some(self.lives.last()?.session.end.as_ref()?.reason)
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        for index in 0..self.lives.len() {
+            let verdict = self
+                .session(index)
+                .filter(|session| session.end.is_none())
+                .and_then(|session| session.verdict(None, self.user, now));
+            if let Some(verdict) = verdict {
+                self.end_session(index, end_of(verdict, now));
+            }
+        }
+    }
+
+    /// Ends a session with the families that end with it.
+    fn end_session(&mut self, index: usize, end: End) {
+        let clients = &self.settings.clients;
+        for held in self.held.iter_mut().filter(|held| held.session == index) {
+            let ends_offline = clients
+                .get(&held.client)
+                .is_none_or(Client::ends_offline_on_logout);
+            if let Some(family) = &mut held.family
+                && family.end.is_none()
+                && ends_with_session(family.kind, ends_offline, end.reason)
+            {
+                family.end = Some(end.clone());
+            }
+        }
+        if let Some(life) = self.lives.get_mut(index) {
+            life.session = life.session.ended(end);
+        }
+    }
+
+    fn end_by(&mut self, reason: EndReason, by: &str, now: Timestamp) -> Outcome {
+        let Some(index) = self.current() else {
+            return Outcome::ok("there was no session to end").because(self.last_end());
+        };
+        self.end_session(index, act(reason, by, "ended", now));
+        Outcome::ok("the session ended")
+    }
+
+    /// `valid_after` moves: what was proven before is over, families too.
+    fn invalidate(&mut self, reason: EndReason, now: Timestamp) -> Outcome {
+        self.user.valid_after = self.user.valid_after.max(now);
+        self.expire(now);
+        let end = act(reason, "", "valid_after", now);
+        for family in self
+            .held
+            .iter_mut()
+            .filter_map(|held| held.family.as_mut())
+            .filter(|family| family.created_at < now || reason == EndReason::AccountDisabled)
+        {
+            family.end.get_or_insert_with(|| end.clone());
+        }
+        Outcome::ok("everything that was proven before is over")
+    }
+
+    fn login(&mut self, ask: &Ask, now: Timestamp) -> Outcome {
+        if self.user.blocked {
+            return Outcome::refused(RefusalReason::UserBlocked);
+        }
+        let persistent = self.settings.tenant.session_cookie.mode == CookieMode::Persistent;
+        let login = Login {
+            user_id: USER.to_owned(),
+            secret_hash: [0; 32],
+            limits: self.settings.limits(persistent),
+            persistent,
+            factors: vec![Factor {
+                name: "pwd".to_owned(),
+                at: now,
+            }],
+            device: Device::default(),
+        };
+        let again = self
+            .current()
+            .and_then(|index| Some((index, self.session(index)?)))
+            .map(|(index, old)| (index, old.reauthenticate(login.clone(), self.user, now)));
+        match again {
+            Some((index, Ok(renewed))) => self.store(index, renewed, now),
+            other => {
+                if let Some((index, Err(_))) = other {
+                    self.judge(index, now);
+                }
+                let number = u8::try_from(self.lives.len()).unwrap_or(u8::MAX);
+                let session = Session::start(Sid::from_bytes([number; 16]), login, now);
+                self.lives.push(Life {
+                    deadlines: vec![deadlines_of(&session, now)],
+                    activities: vec![now],
+                    session,
+                });
+            }
+        }
+        self.authorize(ask, false, true, now)
+    }
+
+    /// Ends a session that today's settings say is over.
+    fn judge(&mut self, index: usize, now: Timestamp) -> Option<EndReason> {
+        let session = self.session(index)?;
+        let today = self.settings.limits(session.persistent);
+        let verdict = session.verdict(Some(&today), self.user, now)?;
+        self.end_session(index, end_of(verdict, now));
+        Some(verdict.reason)
+    }
+
+    fn store(&mut self, index: usize, session: Session, now: Timestamp) {
+        if let Some(life) = self.lives.get_mut(index) {
+            // A login and the request that led to it are one activity.
+            if life.activities.last() == Some(&now) {
+                life.activities.pop();
+                life.deadlines.pop();
+            }
+            life.deadlines.push(deadlines_of(&session, now));
+            life.activities.push(now);
+            life.session = session;
+        }
+    }
+
+    /// An activity; the reason where the session turns out to be over, which then ends.
+    fn touch(&mut self, index: usize, now: Timestamp) -> Result<(), Option<EndReason>> {
+        let Some(session) = self.session(index) else {
+            return Err(None);
+        };
+        let today = self.settings.limits(session.persistent);
+        match session.touch(&today, self.user, now) {
+            Ok(touched) => {
+                self.store(index, touched, now);
+                Ok(())
+            }
+            Err(reason) => {
+                self.judge(index, now);
+                Err(Some(reason))
+            }
+        }
+    }
+
+    fn extend(&mut self, now: Timestamp) -> Outcome {
+        let touched = match self.current() {
+            Some(index) => self.touch(index, now),
+            None => Err(self.last_end()),
+        };
+        match touched {
+            Ok(()) => Outcome::ok("counts as activity"),
+            Err(reason) => Outcome::refused(RefusalReason::LoginRequired).because(reason),
+        }
+    }
+
+    fn authorize(&mut self, ask: &Ask, silent: bool, fresh: bool, now: Timestamp) -> Outcome {
+        let Some(client) = self.settings.clients.get(&ask.client).cloned() else {
+            return Outcome::refused(RefusalReason::ClientUnknown);
+        };
+        let request = match request(ask, silent, &client) {
+            Ok(request) => request,
+            Err(refusal) => return Outcome::refused(refusal),
+        };
+        let api = match self.api(&request) {
+            Ok(api) => api,
+            Err(refusal) => return Outcome::refused(refusal),
+        };
+        if let Some(index) = self.current() {
+            self.judge(index, now);
+        }
+        let current = self.current();
+        let facts = Facts {
+            session: current.and_then(|index| self.session(index)),
+            hinted_subject: None,
+            just_authenticated: fresh,
+            consent_missing: false,
+            just_consented: true,
+        };
+        match (authorize::next_step(&request, &facts, now), current) {
+            (Step::Issue, Some(index)) => match self.touch(index, now) {
+                Ok(()) => self.issue(index, &request, (&client, api.as_ref()), now),
+                Err(reason) => login_page().because(reason),
+            },
+            (Step::Refuse(refusal), _) => Outcome::refused(refusal).because(self.last_end()),
+            (Step::Issue | Step::Login | Step::Consent, _) => login_page().because(self.last_end()),
+        }
+    }
+
+    /// The API that is asked for, or the tenant's default.
+    fn api(&self, request: &AuthorizeRequest) -> Result<Option<Api>, RefusalReason> {
+        let default = self.settings.tenant.default_audience.as_ref();
+        match request.audience.as_ref().or(default) {
+            None => Ok(None),
+            Some(audience) => match self.settings.apis.get(audience) {
+                Some(api) => Ok(Some(api.clone())),
+                None => Err(RefusalReason::AudienceUnknown),
+            },
+        }
+    }
+
+    /// What the code is exchanged for.
+    fn issue(
+        &mut self,
+        index: usize,
+        request: &AuthorizeRequest,
+        (client, api): (&Client, Option<&Api>),
+        now: Timestamp,
+    ) -> Outcome {
+        let granted = scope::grant(&request.scope, client, api, Ground::FirstParty, None);
+        let note = dropped(&granted);
+        let Some(session) = self.session(index) else {
+            return Outcome::refused(RefusalReason::LoginRequired);
+        };
+        let audience = api.map(|api| api.identifier.clone());
+        let family = self.family(session, &granted, client, audience, now);
+        let family_ref = family.as_ref();
+        let access_expiry =
+            tokens::access_token_expiry(api, client, Some(session), family_ref, now);
+        let id_expiry = granted
+            .openid
+            .then(|| tokens::id_token_expiry(client, session, family_ref, now));
+        self.held.push(Held {
+            client: client.client_id.clone(),
+            session: index,
+            since: now,
+            deadlines: family.iter().map(|f| family_deadlines(f, now)).collect(),
+            family,
+            activities: vec![now],
+            access_expiry,
+            id_expiry,
+        });
+        Outcome::ok(note)
+    }
+
+    fn family(
+        &self,
+        session: &Session,
+        granted: &Granted,
+        client: &Client,
+        audience: Option<String>,
+        now: Timestamp,
+    ) -> Option<Family> {
+        let kind = match (granted.offline, granted.online) {
+            (true, _) => FamilyKind::Offline,
+            (false, true) => FamilyKind::Online,
+            (false, false) => return None,
+        };
+        let policy = Policy::of(&client.refresh_token, client.is_public());
+        let (idle_deadline, absolute_deadline) = refresh::deadlines(&policy, now);
+        let number = u8::try_from(self.held.len()).unwrap_or(u8::MAX);
+        Some(Family {
+            sid: session.sid,
+            family_id: FamilyId::from_bytes([number; 16]),
+            client_id: client.client_id.clone(),
+            user_id: USER.to_owned(),
+            kind,
+            secret: [0; 32],
+            key_id: 0,
+            generation: 1,
+            consumed: Vec::<Consumed>::new(),
+            created_at: now,
+            last_exchanged_at: now,
+            idle_deadline,
+            absolute_deadline,
+            scope: granted.text(),
+            audience,
+            auth_time: session.authenticated_at,
+            amr: session.amr(),
+            acr: session.acr(),
+            claims: None,
+            rotated_by: origin(false),
+            foreign_repeats: 0,
+            foreign_repeat_generation: 0,
+            end: None,
+        })
+    }
+}
+
+mod refreshing;
+
+fn login_page() -> Outcome {
+    Outcome {
+        word: "login_page",
+        refusal: None,
+        reason: None,
+        note: "the person is asked to sign in".to_owned(),
+    }
+}
+
+/// The request as the server reads it.
+fn request(ask: &Ask, silent: bool, client: &Client) -> Result<AuthorizeRequest, RefusalReason> {
+    let max_age = ask.max_age.map(|age| age.to_string());
+    let mut pairs = vec![
+        ("response_type", "code"),
+        ("scope", ask.scope.as_str()),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    pairs.extend(silent.then_some(("prompt", "none")));
+    pairs.extend(max_age.as_deref().map(|age| ("max_age", age)));
+    pairs.extend(ask.audience.as_deref().map(|text| ("audience", text)));
+    let text = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish();
+    authorize::parse(&Params::parse(text.as_bytes())?, client)
+}
+
+fn origin(elsewhere: bool) -> Origin {
+    let (address, user_agent) = if elsewhere {
+        ("203.0.113.66", "another")
+    } else {
+        ("192.0.2.1", "browser")
+    };
+    Origin {
+        address: address.to_owned(),
+        user_agent: user_agent.to_owned(),
+    }
+}
+
+fn dropped(granted: &Granted) -> String {
+    let parts: Vec<String> = granted
+        .dropped
+        .iter()
+        .map(|(scope, why)| format!("without {scope}: {why}"))
+        .collect();
+    parts.join("; ")
+}
+
+fn act(reason: EndReason, by: &str, rule: &str, at: Timestamp) -> End {
+    End {
+        at,
+        reason,
+        by: by.to_owned(),
+        from: String::new(),
+        rule: rule.to_owned(),
+    }
+}
+
+fn end_of(verdict: Verdict, now: Timestamp) -> End {
+    let at = verdict.since.min(now);
+    act(verdict.reason, "", verdict.rule.name(), at)
+}
+
+fn deadlines_of(session: &Session, since: Timestamp) -> Deadlines {
+    Deadlines {
+        since,
+        idle: Some(session.idle_deadline),
+        absolute: Some(session.absolute_deadline),
+    }
+}
+
+fn family_deadlines(family: &Family, since: Timestamp) -> Deadlines {
+    Deadlines {
+        since,
+        idle: family.idle_deadline,
+        absolute: family.absolute_deadline,
+    }
+}

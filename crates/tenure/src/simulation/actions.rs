@@ -1,0 +1,162 @@
+//! One event of a script: exactly one action, and what it needs.
+
+use super::parse_duration;
+use super::read::word;
+use crate::tenantfile::Findings;
+use crate::tenantfile::yaml::Node;
+use serde_json::Value;
+use tenure_protocol::session::EndReason;
+use tenure_protocol::simulate::{Action, Ask};
+
+/// An event as it stands in the file.
+pub enum Written<'n> {
+    /// With its words, for the report.
+    Action(Action, String),
+    /// Sections of a tenant file.
+    Settings(&'n Node),
+}
+
+const ACTIONS: [&str; 12] = [
+    "login",
+    "authorize",
+    "silent",
+    "refresh",
+    "extend",
+    "settings",
+    "logout",
+    "end",
+    "block",
+    "unblock",
+    "password",
+    "wait",
+];
+
+/// What an action may have beside itself.
+const DETAILS: [&str; 7] = [
+    "at",
+    "expect",
+    "scope",
+    "audience",
+    "max_age",
+    "generation",
+    "elsewhere",
+];
+
+/// What is asked for where the script does not say.
+const SCOPE: &str = "openid profile email";
+
+pub fn read<'n>(node: &'n Node, findings: &mut Findings) -> Option<Written<'n>> {
+    for (name, value) in node.entries() {
+        let name = name.as_str();
+        if !ACTIONS.contains(&name) && !DETAILS.contains(&name) {
+            findings.error(
+                value.line,
+                format!("{name} is no event: write one of {}", ACTIONS.join(", ")),
+            );
+            return None;
+        }
+    }
+    let mut named = ACTIONS.iter().filter(|name| node.get(name).is_some());
+    let (Some(name), None) = (named.next(), named.next()) else {
+        findings.error(
+            node.line,
+            format!("an event has at: and one of {}", ACTIONS.join(", ")),
+        );
+        return None;
+    };
+    if *name == "settings" {
+        return node.get(name).map(Written::Settings);
+    }
+    let subject = word(node, name, findings);
+    let action = action(name, subject.as_deref(), node, findings)?;
+    let words = match subject {
+        Some(subject) => format!("{name} {subject}"),
+        None => (*name).to_owned(),
+    };
+    Some(Written::Action(action, words))
+}
+
+fn action(
+    name: &str,
+    subject: Option<&str>,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<Action> {
+    let client = subject.map(str::to_owned);
+    if matches!(name, "login" | "authorize" | "silent" | "refresh") && client.is_none() {
+        findings.error(
+            node.line_of(name),
+            format!("{name}: needs a client, such as {name}: shop"),
+        );
+    }
+    Some(match name {
+        "login" => Action::Login(ask(client?, node, findings)),
+        "authorize" | "silent" => Action::Authorize {
+            ask: ask(client?, node, findings),
+            silent: name == "silent",
+        },
+        "refresh" => Action::Refresh {
+            client: client?,
+            generation: number(node, "generation", findings),
+            elsewhere: node.get("elsewhere").map(Node::to_json) == Some(Value::Bool(true)),
+        },
+        "extend" => Action::Extend,
+        "logout" => Action::Logout { client },
+        "end" => Action::End(reason(subject.unwrap_or("admin"), node, findings)?),
+        "block" => Action::Block,
+        "unblock" => Action::Unblock,
+        "password" => Action::Password,
+        _ => Action::Wait,
+    })
+}
+
+fn ask(client: String, node: &Node, findings: &mut Findings) -> Ask {
+    let max_age = word(node, "max_age", findings).and_then(|text| {
+        let seconds = parse_duration(&text);
+        if seconds.is_none() {
+            findings.error(
+                node.line_of("max_age"),
+                format!("max_age: {text} is no duration: write 0s, 10m or 1d"),
+            );
+        }
+        seconds
+    });
+    Ask {
+        client,
+        scope: word(node, "scope", findings).unwrap_or_else(|| SCOPE.to_owned()),
+        audience: word(node, "audience", findings),
+        max_age,
+    }
+}
+
+/// `admin` is short for the reason that administrators' ends have.
+fn reason(text: &str, node: &Node, findings: &mut Findings) -> Option<EndReason> {
+    let found = match text {
+        "admin" => Some(EndReason::AdminRevoked),
+        other => EndReason::from_name(other),
+    };
+    if found.is_none() {
+        let names: Vec<&str> = EndReason::ALL.iter().map(|reason| reason.name()).collect();
+        findings.error(
+            node.line_of("end"),
+            format!(
+                "end: {text} is no reason: write admin, or one of {}",
+                names.join(", ")
+            ),
+        );
+    }
+    found
+}
+
+fn number(node: &Node, name: &str, findings: &mut Findings) -> Option<u32> {
+    let member = node.get(name)?;
+    let value = member.to_json();
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    if number.is_none() {
+        findings.error(
+            member.line,
+            format!("{name}: {value} cannot be used: write a whole number"),
+        );
+    }
+    number
+}
