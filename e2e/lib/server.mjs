@@ -1,9 +1,10 @@
 // A real server with a database of its own, and a client that fills in its pages.
-import { spawn, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const binary = process.env.TENURE_BINARY ?? new URL('../../target/debug/tenure', import.meta.url).pathname;
 
@@ -37,6 +38,11 @@ export class Server {
 
   command(...args) {
     return execFileSync(binary, [...args, '--database', this.database], { encoding: 'utf8' });
+  }
+
+  // While it runs, this process can answer it.
+  async commandAsync(...args) {
+    return (await promisify(execFile)(binary, [...args, '--database', this.database], { encoding: 'utf8' })).stdout;
   }
 
   async run() {

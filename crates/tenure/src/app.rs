@@ -11,7 +11,7 @@ use crate::entropy::Entropy;
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::oidc::cors::RefusedOrigins;
-use crate::outbound::{Names, Outbound};
+use crate::outbound::{Here, Names, Outbound};
 use crate::passwords::{Hasher, Passwords};
 use crate::readiness::Readiness;
 use crate::settings::{Cache, Settings};
@@ -102,7 +102,12 @@ impl App {
         config: ServerConfig,
         parts: Parts,
     ) -> anyhow::Result<(Arc<Self>, impl Future<Output = ()> + Send)> {
-        let outbound = Outbound::new(&config, parts.names)?;
+        let here = Here {
+            base_url: &config.base_url,
+            listen: config.listen,
+            metrics_listen: config.metrics_listen,
+        };
+        let outbound = Outbound::new(&config.outbound, here, parts.names)?;
         let store = open_store(&config.database, config.pool, parts.durable)?;
         let key_file = config.key_file.as_deref();
         let master = open_master(&store, &config.database, key_file, &parts.entropy)?;

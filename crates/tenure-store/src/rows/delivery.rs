@@ -131,7 +131,7 @@ impl Tx<'_> {
     pub fn count_deliveries(&self, state: DeliveryState) -> Result<i64, StoreError> {
         // The state stands in the text, so that the partial indexes serve.
         let sql = format!(
-            "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = '{}' LIMIT 1000000) AS some",
+            "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = '{}' LIMIT 1000000) AS counted",
             state.name()
         );
         let count = self.query_first(&sql, &[], |row| row.int(0))?;

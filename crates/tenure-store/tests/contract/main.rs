@@ -18,6 +18,7 @@ mod crash;
 mod fresh;
 mod life;
 mod lists;
+mod outbox;
 mod people;
 mod postgres_only;
 mod restore;
@@ -173,6 +174,14 @@ contract! {
         refresh_keys_that_live_families_name
         users_page_by_page
         logs_in_the_order_of_their_ids
+    }
+    outbox {
+        an_end_leaves_a_row_for_each_participant
+        a_claim_takes_what_is_due_and_comes_back_when_it_is_lost
+        of_two_claimers_each_gets_others
+        what_is_settled_stays_settled
+        what_was_given_up_can_be_tried_again
+        what_is_given_back_was_no_attempt
     }
     restore {
         ends_every_session_and_family_and_raises_the_epoch

@@ -15,10 +15,18 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Send a client a logout token for a session that never was, and report its answer
+    TestLogout(super::test_logout::Args),
 }
 
 pub fn run(command: Command) -> anyhow::Result<()> {
-    let Command::List { installation, json } = command;
+    match command {
+        Command::List { installation, json } => list(&installation, json),
+        Command::TestLogout(args) => super::test_logout::run(&args),
+    }
+}
+
+fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {
     let opened = installation.open(false)?;
     let settings = opened.store.read_blocking(Settings::load)?;
     let mut clients: Vec<_> = settings

@@ -12,6 +12,7 @@ mod restore;
 mod serve;
 mod session;
 mod simulate;
+mod test_logout;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -40,10 +41,10 @@ enum Command {
     /// Manage users.
     #[command(subcommand)]
     User(user::Command),
-    /// Look at clients.
+    /// Look at clients, and test how they hear of an end.
     #[command(subcommand)]
     Client(client::Command),
-    /// Look at sessions, and end them.
+    /// Look at sessions, end them, and see who was told.
     #[command(subcommand)]
     Session(session::Command),
     /// Look at keys, and roll them over.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tenure_protocol::Sid;
 use tenure_protocol::limits::Caps;
 use tenure_protocol::session::{End, EndReason, Session};
-use tenure_store::SessionFilter;
+use tenure_store::{Delivery, DeliveryState, Notice, SessionFilter};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -41,6 +41,26 @@ pub enum Command {
         /// Print it on one line
         #[arg(long)]
         json: bool,
+    },
+    /// Which relying parties were told of a session's end, or, without one, whom nobody could tell
+    Deliveries {
+        /// The session id; without it, what was given up (the dead-letter list)
+        sid: Option<String>,
+        #[command(flatten)]
+        installation: Installation,
+        /// List at most so many
+        #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell the relying parties again that have not accepted a session's end
+    Retry {
+        /// The session id, as `tenure session list` prints it
+        sid: String,
+        #[command(flatten)]
+        installation: Installation,
     },
     /// End a session, and with it what hangs on it
     End {
@@ -77,6 +97,13 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             installation,
             json,
         } => show(&installation.open(false)?, &sid, json),
+        Command::Deliveries {
+            sid,
+            installation,
+            limit,
+            json,
+        } => deliveries(&installation.open(false)?, sid.as_deref(), limit, json),
+        Command::Retry { sid, installation } => retry(&installation.open(false)?, &sid),
         Command::End { sid, installation } => end(&installation.open(false)?, &sid),
     }
 }
@@ -136,9 +163,10 @@ fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
             tx.session(&sid)?,
             tx.participants(&sid)?,
             tx.families_of_session(&sid)?,
+            tx.deliveries_of_session(&sid)?,
         ))
     })?;
-    let (Some(session), participants, families) = found else {
+    let (Some(session), participants, families, deliveries) = found else {
         return wrong(Err(anyhow!("there is no session {sid}")));
     };
     let mut whole = describe(&session);
@@ -148,6 +176,8 @@ fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
                    "last_seen_at": iso_date(p.last_seen_at)})
         });
         map.insert("clients".to_owned(), clients.collect());
+        let told = deliveries.iter().map(describe_delivery);
+        map.insert("deliveries".to_owned(), told.collect());
         let tokens = families.iter().map(|f| {
             json!({"id": f.family_id.to_string(), "client_id": f.client_id, "kind": f.kind,
                    "generation": f.generation, "last_exchanged_at": iso_date(f.last_exchanged_at),
@@ -162,6 +192,58 @@ fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
     } else {
         say(serde_json::to_string_pretty(&whole)?);
     }
+    Ok(())
+}
+
+fn describe_delivery(row: &Delivery) -> Value {
+    json!({
+        "session_id": row.sid.to_string(),
+        "client_id": row.client_id,
+        "user_id": row.user_id,
+        "reason": row.reason.name(),
+        "state": row.state.name(),
+        "attempts": row.attempts,
+        "created_at": iso_date(row.created_at),
+        "next_attempt_at":
+            (row.state == DeliveryState::Pending).then(|| iso_date(row.due_at)),
+        "last_attempt_at": row.last_at.map(iso_date),
+        "last_status": row.last_status,
+        "last_error": row.last_error,
+    })
+}
+
+fn deliveries(opened: &Opened, sid: Option<&str>, limit: i64, as_json: bool) -> anyhow::Result<()> {
+    let sid = sid.map(|sid| wrong(parse(sid))).transpose()?;
+    let rows = opened.store.read_blocking(move |tx| match sid {
+        Some(sid) => tx.deliveries_of_session(&sid),
+        None => tx.dead_deliveries(limit),
+    })?;
+    if as_json {
+        say(Value::Array(rows.iter().map(describe_delivery).collect()));
+        return Ok(());
+    }
+    for row in rows {
+        say(format_args!(
+            "{}  {}  {}  {} after {} attempts  {}",
+            row.sid,
+            row.client_id,
+            row.reason.name(),
+            row.state.name(),
+            row.attempts,
+            row.last_error.as_deref().unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+fn retry(opened: &Opened, sid: &str) -> anyhow::Result<()> {
+    let sid = wrong(parse(sid))?;
+    let now = opened.now()?;
+    let count = opened.store.write_blocking(move |tx| {
+        tx.notify(Notice::Session(sid))?;
+        tx.retry_deliveries(&sid, now)
+    })?;
+    say(format_args!("{count} to be told again"));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ pub mod address;
 mod send;
 mod tls;
 
-use crate::config::ServerConfig;
+use crate::config::{BaseUrl, OutboundConfig};
 use address::{Permit, Rules};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -60,6 +60,14 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+/// Where this installation is itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'a> {
+    pub base_url: &'a BaseUrl,
+    pub listen: SocketAddr,
+    pub metrics_listen: Option<SocketAddr>,
+}
+
 /// Makes requests. One for each process.
 #[derive(Debug)]
 pub struct Outbound {
@@ -75,11 +83,10 @@ pub struct Outbound {
 impl Outbound {
     /// # Errors
     /// The configuration names a file or an exception that means nothing.
-    pub fn new(config: &ServerConfig, names: Names) -> anyhow::Result<Self> {
-        let settings = &config.outbound;
-        let loopback = config.base_url.is_loopback() && config.listen.ip().is_loopback();
-        let own = std::iter::once(config.listen)
-            .chain(config.metrics_listen)
+    pub fn new(settings: &OutboundConfig, here: Here<'_>, names: Names) -> anyhow::Result<Self> {
+        let loopback = here.base_url.is_loopback() && here.listen.ip().is_loopback();
+        let own = std::iter::once(here.listen)
+            .chain(here.metrics_listen)
             .collect();
         if let Some(file) = &settings.ca_file {
             tls::authorities(file)?;

@@ -197,7 +197,11 @@ static REFRESH_TOKEN: Shape = Shape {
 };
 
 static CLIENT_LOGOUT: Shape = Shape {
-    own: &["backchannel_logout_urls", "backchannel_logout_initiators"],
+    own: &[
+        "backchannel_logout_urls",
+        "backchannel_logout_initiators",
+        "backchannel_logout_include_sub",
+    ],
     foreign: &["backchannel_logout_session_metadata"],
     inside: &[("backchannel_logout_initiators", &INITIATORS)],
 };

@@ -89,6 +89,7 @@ pub fn client(client: &Client, object: &Object, findings: &mut Findings) {
         );
     }
     check_refresh(client, object, findings);
+    super::lint_logout::check(client, object, findings);
     surprises(client, object, findings);
 }
 

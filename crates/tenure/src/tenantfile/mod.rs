@@ -5,6 +5,7 @@ pub mod change;
 mod credentials;
 pub mod known;
 pub mod lint;
+mod lint_logout;
 pub mod plan;
 mod present;
 pub mod read;

@@ -495,3 +495,110 @@ async fn users_are_imported_with_their_hashes() {
     assert!(row.password_hash.unwrap().starts_with("$argon2id$"));
     assert_eq!(row.user.app_metadata["plan"], Value::from("x"));
 }
+
+/// Back-Channel Logout 1.0 section 2.2, and CVE-2026-4874: nothing is ever put into a logout URL.
+#[tokio::test]
+async fn logout_urls_and_initiators_are_checked() {
+    let check = async |client: &str, logout: &str| {
+        let text =
+            format!("clients:\n  - name: A\n    app_type: {client}\n    oidc_logout: {{{logout}}}");
+        plan(None, &text, false).await.1
+    };
+    let errors = [
+        (
+            "regular_web",
+            "backchannel_logout_urls: [nonsense]",
+            "is not a URL",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: [/bcl]",
+            "is not a URL",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: ['ftp://a.example/b']",
+            "must start with https://",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: ['https://a.example/b#c']",
+            "fragment",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: ['https://u:p@a.example/b']",
+            "user name",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: ['https://*.example/b']",
+            "wildcard",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: ['https://a.example/{host}']",
+            "placeholder",
+        ),
+        (
+            "spa",
+            "backchannel_logout_urls: ['http://a.example/b']",
+            "must be https",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_urls: ['https://a.example/', 'https://b.example/']",
+            "one URL",
+        ),
+        (
+            "regular_web",
+            "backchannel_logout_initiators: {mode: some}",
+            "must be all or custom",
+        ),
+    ];
+    for (client, logout, words) in errors {
+        let findings = check(client, logout).await;
+        let error = findings.first_error().unwrap_or_else(|| panic!("{logout}"));
+        assert!(error.message.contains(words), "{logout}: {error:?}");
+        assert_eq!(error.line, 4, "{logout}");
+    }
+    let warnings = [
+        ("backchannel_logout_urls: ['http://a.example/b']", "is http"),
+        (
+            "backchannel_logout_urls: ['https://a.example/b'], backchannel_logout_initiators: \
+             {mode: custom, selected_initiators: [rp-logout, idp-logout]}",
+            "not told of other ends",
+        ),
+        (
+            "backchannel_logout_initiators: {mode: custom, selected_initiators: [logout]}",
+            "by the name \"logout\"",
+        ),
+    ];
+    for (logout, words) in warnings {
+        let findings = check("regular_web", logout).await;
+        assert_eq!(findings.first_error(), None, "{logout}");
+        let said = findings
+            .0
+            .iter()
+            .any(|finding| finding.message.contains(words));
+        assert!(said, "{logout}: {findings:?}");
+    }
+    for url in [
+        "http://localhost:3000/bcl",
+        "http://127.0.0.1/b",
+        "http://[::1]:1/b",
+        "https://a.example/b?x=1",
+    ] {
+        let findings = check(
+            "regular_web",
+            &format!("backchannel_logout_urls: ['{url}']"),
+        )
+        .await;
+        let said: Vec<_> = findings
+            .0
+            .iter()
+            .filter(|f| f.message.contains("backchannel"))
+            .collect();
+        assert!(said.is_empty(), "{url}: {said:?}");
+    }
+}

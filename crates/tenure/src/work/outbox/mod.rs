@@ -130,7 +130,9 @@ impl Worker {
         &mut self,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.count().await?;
+        if let Err(error) = self.count().await {
+            tracing::warn!(%error, "counting deliveries failed");
+        }
         loop {
             while self.tasks.try_join_next().is_some() {}
             let next = self.app.store.read(|tx| tx.next_delivery()).await?;
