@@ -168,8 +168,7 @@ impl Outbound {
             .collect();
         if usable.is_empty() {
             return Err(Failure::Impossible(format!(
-                "{} is plain http, and [outbound] allow does not name {}",
-                target.url.scheme(),
+                "plain http, and [outbound] allow does not name {}",
                 target.host
             )));
         }

@@ -29,6 +29,7 @@ mod openidconnect;
 mod operations;
 mod outbox;
 mod outbox_receiver;
+mod outbox_tls;
 mod pages;
 mod par;
 mod refresh;
