@@ -40,6 +40,8 @@ pub struct World {
     pub user: UserStanding,
     pub lives: Vec<Life>,
     pub held: Vec<Held>,
+    /// Since when these settings are in force.
+    pub settings_since: Timestamp,
 }
 
 const USER: &str = "simulated";
@@ -58,6 +60,7 @@ impl World {
             },
             lives: Vec::new(),
             held: Vec::new(),
+            settings_since: Timestamp::from_millis(i64::MIN),
         }
     }
 
@@ -76,6 +79,7 @@ impl World {
             Action::Extend => self.extend(now),
             Action::Settings(settings) => {
                 self.settings = settings.as_ref().clone();
+                self.settings_since = now;
                 Outcome::ok("from the next activity, refresh or login on")
             }
             Action::Logout { client } => {
