@@ -8,6 +8,7 @@ pub mod lint;
 pub mod plan;
 mod present;
 pub mod read;
+mod together;
 pub mod typed;
 pub mod user;
 pub mod yaml;
