@@ -297,7 +297,8 @@ impl World {
     /// The API that is asked for, or the tenant's default.
     fn api(&self, request: &AuthorizeRequest) -> Result<Option<Api>, RefusalReason> {
         let default = self.settings.tenant.default_audience.as_ref();
-        match request.audience.as_ref().or(default) {
+        let named = request.audience.as_ref().or(default);
+        match named.filter(|text| !text.is_empty()) {
             None => Ok(None),
             Some(audience) => match self.settings.apis.get(audience) {
                 Some(api) => Ok(Some(api.clone())),

@@ -28,7 +28,11 @@ pub fn check(
         tenant.session_cookie.mode == CookieMode::Persistent,
         caps,
     );
-    if let (Some(object), Some(audience)) = (&wanted.tenant, &tenant.default_audience) {
+    let default = tenant
+        .default_audience
+        .as_ref()
+        .filter(|text| !text.is_empty());
+    if let (Some(object), Some(audience)) = (&wanted.tenant, default) {
         match after.find::<Api>(DocumentKind::Api, audience) {
             None => findings.warn(
                 object.line_of("default_audience"),
