@@ -294,16 +294,15 @@ impl World {
         }
     }
 
-    /// The API that is asked for, or the tenant's default.
+    /// The API that is asked for, which must be there, or the tenant's default, which may not.
     fn api(&self, request: &AuthorizeRequest) -> Result<Option<Api>, RefusalReason> {
-        let default = self.settings.tenant.default_audience.as_ref();
-        let named = request.audience.as_ref().or(default);
-        match named.filter(|text| !text.is_empty()) {
-            None => Ok(None),
-            Some(audience) => match self.settings.apis.get(audience) {
+        let apis = &self.settings.apis;
+        match (&request.audience, &self.settings.tenant.default_audience) {
+            (Some(asked), _) => match apis.get(asked) {
                 Some(api) => Ok(Some(api.clone())),
                 None => Err(RefusalReason::AudienceUnknown),
             },
+            (None, default) => Ok(default.as_ref().and_then(|id| apis.get(id)).cloned()),
         }
     }
 
