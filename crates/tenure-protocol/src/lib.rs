@@ -14,6 +14,7 @@ pub mod logout;
 pub mod model;
 pub mod params;
 pub mod pkce;
+pub mod preview;
 pub mod profiles;
 pub mod redirect;
 pub mod refresh;

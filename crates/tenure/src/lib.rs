@@ -21,6 +21,7 @@ pub mod pages;
 mod password_cost;
 pub mod passwords;
 mod pbkdf2;
+pub mod preview;
 pub mod readiness;
 pub mod respond;
 pub mod router;

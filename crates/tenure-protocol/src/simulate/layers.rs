@@ -3,28 +3,29 @@
 use super::world::{Held, World};
 use super::{Layer, LayerEnd, LayerKind};
 use crate::Timestamp;
-use crate::refresh::{Family, FamilyKind};
+use crate::refresh::{Family, FamilyKind, Policy};
 use crate::session::{End, EndReason, Session, UserStanding, Verdict};
 
 /// An instant at which every deadline has passed: whose verdict is the first that will come.
 const AFTER_ALL: Timestamp = Timestamp::from_millis(i64::MAX);
 
-pub(super) fn of(world: World) -> Vec<Layer> {
+pub(super) fn of(mut world: World) -> Vec<Layer> {
+    let refused = Refused::at_the_end(&world);
     // What ends by itself takes along what is bound to it.
-    let mut world = world;
     world.expire(AFTER_ALL);
     let world = &world;
     let mut layers: Vec<Layer> = world
         .lives
         .iter()
-        .map(|life| Layer {
+        .zip(refused.sessions)
+        .map(|(life, refused)| Layer {
             kind: LayerKind::Session,
             client: None,
             since: life.session.created_at,
             activities: life.activities.clone(),
             deadlines: life.deadlines.clone(),
             end: session_end(&life.session, world.user),
-            refused_from: None,
+            refused_from: refused,
         })
         .collect();
     let mut clients: Vec<&str> = Vec::new();
@@ -35,14 +36,56 @@ pub(super) fn of(world: World) -> Vec<Layer> {
     }
     for client in clients {
         let mine = || world.held.iter().filter(|held| held.client == client);
-        layers.extend(mine().filter_map(family_layer));
+        let families = world.held.iter().zip(&refused.families);
+        layers.extend(
+            families
+                .filter(|(held, _)| held.client == client)
+                .filter_map(|(held, refused)| family_layer(held, refused.clone())),
+        );
         layers.extend(last_token(world, mine(), LayerKind::AccessToken));
         layers.extend(last_token(world, mine(), LayerKind::IdToken));
     }
     layers
 }
 
-fn family_layer(held: &Held) -> Option<Layer> {
+/// What the settings of the end refuse before its stored deadlines do.
+struct Refused {
+    sessions: Vec<Option<LayerEnd>>,
+    families: Vec<Option<LayerEnd>>,
+}
+
+impl Refused {
+    fn at_the_end(world: &World) -> Self {
+        let stricter = |stored: Option<Verdict>, today: Option<Verdict>| {
+            let (stored, today) = (stored?, today?);
+            let since = today.since.max(world.settings_since);
+            (since < stored.since).then(|| layer_end(Verdict { since, ..today }, None))
+        };
+        let sessions = world.lives.iter().map(|life| {
+            let session = &life.session;
+            let today = world.settings.limits(session.persistent);
+            stricter(
+                session.verdict(None, world.user, AFTER_ALL),
+                session.verdict(Some(&today), world.user, AFTER_ALL),
+            )
+        });
+        let families = world.held.iter().map(|held| {
+            let family = held.family.as_ref()?;
+            let client = world.settings.clients.get(&held.client)?;
+            let today = Policy::of(&client.refresh_token, client.is_public());
+            stricter(
+                family.verdict(None, AFTER_ALL),
+                family.verdict(Some(&today), AFTER_ALL),
+            )
+        });
+        Self {
+            sessions: sessions.collect(),
+            families: families.collect(),
+        }
+    }
+}
+
+fn family_layer(held: &Held, refused_from: Option<LayerEnd>) -> Option<Layer> {
     let family = held.family.as_ref()?;
     Some(Layer {
         kind: match family.kind {
@@ -54,7 +97,7 @@ fn family_layer(held: &Held) -> Option<Layer> {
         activities: held.activities.clone(),
         deadlines: held.deadlines.clone(),
         end: family_end(family),
-        refused_from: None,
+        refused_from,
     })
 }
 

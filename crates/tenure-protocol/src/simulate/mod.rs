@@ -167,7 +167,8 @@ pub struct Layer {
     pub deadlines: Vec<Deadlines>,
     /// `None`: nothing ends it.
     pub end: Option<LayerEnd>,
-    /// Of a token: when Tenure's own endpoints refuse it, where that is before its `exp`.
+    /// From when on Tenure refuses it, where that is before its end: a token whose carrier is over, a
+    /// session or family for which today's settings are stricter than those that it copied.
     pub refused_from: Option<LayerEnd>,
 }
 

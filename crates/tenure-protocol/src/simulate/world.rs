@@ -40,6 +40,8 @@ pub struct World {
     pub user: UserStanding,
     pub lives: Vec<Life>,
     pub held: Vec<Held>,
+    /// Since when these settings are in force.
+    pub settings_since: Timestamp,
 }
 
 const USER: &str = "simulated";
@@ -58,6 +60,7 @@ impl World {
             },
             lives: Vec::new(),
             held: Vec::new(),
+            settings_since: Timestamp::from_millis(i64::MIN),
         }
     }
 
@@ -76,6 +79,7 @@ impl World {
             Action::Extend => self.extend(now),
             Action::Settings(settings) => {
                 self.settings = settings.as_ref().clone();
+                self.settings_since = now;
                 Outcome::ok("from the next activity, refresh or login on")
             }
             Action::Logout { client } => {
@@ -290,15 +294,15 @@ impl World {
         }
     }
 
-    /// The API that is asked for, or the tenant's default.
+    /// The API that is asked for, which must be there, or the tenant's default, which may not.
     fn api(&self, request: &AuthorizeRequest) -> Result<Option<Api>, RefusalReason> {
-        let default = self.settings.tenant.default_audience.as_ref();
-        match request.audience.as_ref().or(default) {
-            None => Ok(None),
-            Some(audience) => match self.settings.apis.get(audience) {
+        let apis = &self.settings.apis;
+        match (&request.audience, &self.settings.tenant.default_audience) {
+            (Some(asked), _) => match apis.get(asked) {
                 Some(api) => Ok(Some(api.clone())),
                 None => Err(RefusalReason::AudienceUnknown),
             },
+            (None, default) => Ok(default.as_ref().and_then(|id| apis.get(id)).cloned()),
         }
     }
 

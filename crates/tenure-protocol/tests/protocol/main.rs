@@ -25,6 +25,8 @@ mod logout_urls;
 #[cfg(test)]
 mod params;
 #[cfg(test)]
+mod preview;
+#[cfg(test)]
 mod redirect;
 #[cfg(test)]
 mod refresh_elsewhere;
@@ -53,5 +55,7 @@ mod session_properties;
 mod session_status;
 #[cfg(test)]
 mod simulate;
+#[cfg(test)]
+mod simulate_properties;
 #[cfg(test)]
 mod tokens;

@@ -1,5 +1,6 @@
 //! Refresh token families: one row each, however long they live.
 
+use super::user::{self, UserRow};
 use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
 use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
@@ -10,6 +11,9 @@ use tenure_protocol::{FamilyId, Sid, Timestamp};
 const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
      last_exchanged_at, idle_deadline, absolute_deadline, body, history, ended_at, end_reason, \
      end_by, end_from, end_rule";
+
+/// How many they are: a joined table's columns follow.
+const WIDTH: usize = 18;
 
 /// Parameters 1 to 14. Only the expected generation of a family that has not ended.
 pub(super) const UPDATE: &str = "UPDATE families SET key_id = $1, generation = $2, \
@@ -62,6 +66,43 @@ impl Tx<'_> {
             ),
             &[user_id.into()],
             read,
+        )
+    }
+
+    /// Families that have not ended and whose deadlines lie after `now`, with their sessions' users, in
+    /// the order of their keys: a page for whoever looks at all of them.
+    pub fn live_families(
+        &self,
+        after: Option<(Sid, FamilyId)>,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(Family, Option<UserRow>)>, StoreError> {
+        let (sid, family_id) = after.map_or((Vec::new(), Vec::new()), |(sid, family_id)| {
+            (sid.as_bytes().to_vec(), family_id.as_bytes().to_vec())
+        });
+        let columns = COLUMNS.replace(", ", ", families.");
+        let user = user::COLUMNS;
+        self.query(
+            &format!(
+                "SELECT families.{columns}, {user} FROM families LEFT JOIN users \
+                 ON users.user_id = families.user_id \
+                 WHERE (families.sid, families.family_id) > ($1, $2) \
+                 AND families.ended_at IS NULL \
+                 AND (families.idle_deadline IS NULL OR families.idle_deadline > $3) \
+                 AND (families.absolute_deadline IS NULL OR families.absolute_deadline > $3) \
+                 ORDER BY families.sid, families.family_id LIMIT $4"
+            ),
+            &[
+                sid.as_slice().into(),
+                family_id.as_slice().into(),
+                now.into(),
+                limit.into(),
+            ],
+            |row| {
+                let there = row.optional_text(WIDTH)?.is_some();
+                let user = there.then(|| user::read_at(row, WIDTH)).transpose()?;
+                Ok((read(row)?, user))
+            },
         )
     }
 

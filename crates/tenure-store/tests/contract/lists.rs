@@ -267,3 +267,69 @@ pub fn logs_in_the_order_of_their_ids(fresh: &Fresh) {
     assert_eq!(list(Some(""), "", 9), ["1800000000002_-"]);
     assert_eq!(list(Some("w"), "", 9), [""; 0]);
 }
+
+/// Page by page everything that lives, with its user; nothing that is over.
+pub fn what_lives_page_by_page(fresh: &Fresh) {
+    let store = fresh.open();
+    let mut rows: Vec<Session> = (1..=5).map(sample::session).collect();
+    rows[1].end = Some(sample::end(EndReason::UserLogout));
+    rows[3].idle_deadline = NOW;
+    insert_sessions(&store, rows);
+    write(&store, |tx| {
+        tx.put_user(&sample::user(1))?;
+        for n in 1..=5 {
+            tx.insert_family(&sample::family(n))?;
+        }
+        let over = Family {
+            family_id: family_id(9),
+            idle_deadline: Some(NOW),
+            ..sample::family(3)
+        };
+        let ended = Family {
+            family_id: family_id(8),
+            end: Some(sample::end(EndReason::ReuseDetected)),
+            ..sample::family(3)
+        };
+        let bound = Family {
+            family_id: family_id(7),
+            absolute_deadline: Some(NOW.plus(HOUR)),
+            ..sample::family(3)
+        };
+        [over, ended, bound]
+            .iter()
+            .try_for_each(|family| tx.insert_family(family))
+    });
+    for limit in [1, 2, 100] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = read(&store, move |tx| tx.live_sessions(after, NOW, limit));
+            assert!(page.len() <= usize::try_from(limit).unwrap());
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.sid);
+            seen.extend(
+                page.iter()
+                    .map(|(session, user)| (session.sid, user.is_some())),
+            );
+        }
+        let expected = [(1, true), (3, false), (5, false)].map(|(n, user)| (sid(n), user));
+        assert_eq!(seen, expected, "{limit} at a time");
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = read(&store, move |tx| tx.live_families(after, NOW, limit));
+            assert!(page.len() <= usize::try_from(limit).unwrap());
+            let Some((last, _)) = page.last() else { break };
+            after = Some((last.sid, last.family_id));
+            seen.extend(page.iter().map(|(f, user)| (f.family_id, user.is_some())));
+        }
+        let expected = [
+            (1, true),
+            (2, false),
+            (3, false),
+            (7, false),
+            (4, false),
+            (5, false),
+        ];
+        let expected = expected.map(|(n, user)| (family_id(n), user));
+        assert_eq!(seen, expected, "{limit} at a time");
+    }
+}

@@ -168,6 +168,7 @@ contract! {
     lists {
         sessions_by_user_show_nobody_elses
         sessions_page_by_page
+        what_lives_page_by_page
         sessions_that_are_alive
         a_census_counts_each_live_session_once
         families_by_session_and_by_user

@@ -8,6 +8,7 @@ mod demo;
 mod installation;
 mod keys;
 mod migrate_data;
+mod preview;
 mod restore;
 mod serve;
 mod session;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Args),
     /// Try a policy on a list of events: when does each layer end, and which rule wins?
     Simulate(simulate::Args),
+    /// Tell what a change of settings would do to the sessions that live now, and change nothing.
+    Preview(preview::Args),
     /// Manage users.
     #[command(subcommand)]
     User(user::Command),
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(args),
         Command::Check(args) => check::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Preview(args) => preview::run(args),
         Command::User(command) => user::run(command),
         Command::Client(command) => client::run(command),
         Command::Session(command) => session::run(command),

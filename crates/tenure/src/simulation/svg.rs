@@ -130,11 +130,19 @@ fn markers(svg: &mut String, axis: &Axis, script: &Script, report: &Report) {
     for (number, (step, (_, outcome))) in (1..).zip(outcomes) {
         let (x, refused) = (axis.x(step.event.at), is_refused(outcome));
         match places.last_mut() {
-            Some(last) if x - last.0 < 18.0 && last.3 == refused => last.2 = number,
+            Some(last) if x - last.0 < 28.0 => {
+                last.2 = number;
+                last.3 |= refused;
+            }
             _ => places.push((x, number, number, refused)),
         }
     }
-    let _ = write!(svg, "<text class=\"soft\" x=\"20\" y=\"64\">events</text>");
+    let _ = write!(
+        svg,
+        "<text class=\"soft\" x=\"20\" y=\"64\">events</text>\
+         <text class=\"soft end\" x=\"{:.1}\" y=\"30\">long gaps of time are drawn shorter</text>",
+        WIDTH - 20.0
+    );
     for (x, first, last, refused) in places {
         let class = if refused { "mid no" } else { "mid" };
         let number = if first == last {
@@ -230,11 +238,11 @@ fn legend(svg: &mut String, script: &Script, report: &Report, top: f64) {
             svg,
             "<text class=\"soft end\" x=\"40\" y=\"{y:.1}\">{number}</text>\
              <text class=\"soft\" x=\"54\" y=\"{y:.1}\">{}</text>\
-             <text x=\"{LEFT}\" y=\"{y:.1}\">{}</text>\
-             <text class=\"{class}\" x=\"560\" y=\"{y:.1}\">{}{reason}</text>",
+             <text class=\"{class}\" x=\"{LEFT}\" y=\"{y:.1}\">{}{reason}</text>\
+             <text x=\"420\" y=\"{y:.1}\">{}</text>",
             since_start(*at),
-            escaped(&step.words),
             outcome.word,
+            escaped(&step.words),
         );
         y += LINE;
     }

@@ -4,6 +4,8 @@
 use super::Findings;
 use super::yaml::{Data, Node};
 
+mod near;
+
 /// What an object may have.
 #[derive(Debug)]
 pub struct Shape {

@@ -199,6 +199,21 @@ fn surprises(client: &Client, object: &Object, findings: &mut Findings) {
             ),
         );
     }
+    for url in &client.allowed_logout_urls {
+        // SDKs return to `window.location.origin` or their base URL, which has no slash at its end.
+        if let Some(bare) = url.strip_suffix('/')
+            && Url::parse(url).is_ok_and(|parsed| parsed.path() == "/")
+            && !client.allowed_logout_urls.iter().any(|other| other == bare)
+        {
+            findings.warn(
+                object.line_of("allowed_logout_urls"),
+                format!(
+                    "client {}: SDKs return to {bare} without a slash, which /oidc/logout compares exactly: list it too",
+                    client.name
+                ),
+            );
+        }
+    }
     let confidential = !client.is_public() && client.jwks.is_none();
     if confidential
         && client.app_type == AppType::RegularWeb
@@ -240,10 +255,14 @@ pub fn api(api: &Api, object: &Object, findings: &mut Findings) {
             "token_lifetime_for_web must be positive and not longer than token_lifetime",
         );
     }
-    if api.token_lifetime <= 60 {
-        findings.warn(object.line_of("token_lifetime"), format!(
-            "API {}: browser SDKs renew 60 s early, so with {} s they ask for a token at every call",
-            api.identifier, api.token_lifetime
+    let (setting, for_web) = match api.token_lifetime_for_web {
+        Some(web) => ("token_lifetime_for_web", web),
+        None => ("token_lifetime", api.token_lifetime),
+    };
+    if for_web <= 60 {
+        findings.warn(object.line_of(setting), format!(
+            "API {}: browser SDKs renew 60 s early, so with {for_web} s they ask for a token at every call",
+            api.identifier
         ));
     }
 }

@@ -9,6 +9,7 @@ mod lint_logout;
 pub mod plan;
 mod present;
 pub mod read;
+mod together;
 pub mod typed;
 pub mod user;
 pub mod yaml;

@@ -5,7 +5,7 @@ use super::credentials::adopt_credentials;
 pub use super::present::{Present, user_id};
 use super::read::{Object, Wanted};
 use super::typed::typed;
-use super::{Findings, known, lint};
+use super::{Findings, known, lint, together};
 use crate::app::{Macs, client_secret_mac};
 use crate::entropy::Entropy;
 use crate::passwords;
@@ -88,6 +88,7 @@ impl Planner<'_> {
         }
         check_identifiers(&wanted.users, findings);
         check_twice(&changes, findings);
+        together::check(wanted, &changes, self.present, self.caps, findings);
         if self.delete {
             let named = self.deletions(wanted, &changes);
             changes.extend(named);

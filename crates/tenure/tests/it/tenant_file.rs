@@ -402,6 +402,8 @@ async fn an_export_of_the_deploy_cli_reads_as_it_is() {
         [
             "the export has no public key for private_key_jwt: add pem: to the credential, or jwks: to the client",
             "client Backend: without client_secret it cannot authenticate",
+            "client Shop: an offline refresh token may rest for 1296000 s, a session for 259200 s: the person \
+             stays signed in here after the session ended",
         ]
     );
 }
