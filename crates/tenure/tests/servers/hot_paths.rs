@@ -62,6 +62,7 @@ fn is_of_a_request(plan: &Value) -> bool {
     let background = text.starts_with("INSERT INTO logs")
         || text.contains("count(*) FROM sessions WHERE sid >=")
         || text.contains("FROM meta")
+        || text.contains("FROM deliveries")
         || text.contains("leases")
         || text.contains("FROM keys");
     !background
