@@ -139,7 +139,7 @@ impl Report {
                 out,
                 "{} idle event streams: {:.1} kB of memory for each, {:.1} % of a core for all",
                 streams.listeners,
-                streams.each() as f64 / 1e3,
+                mega(streams.each()) * 1e3,
                 streams.processor * 100.0
             )?;
         }
