@@ -111,7 +111,7 @@ pub fn extend(
     }
     asking.may_extend()?;
     match session.touch(today, user, now) {
-        Ok(touched) => Ok(Extension::Extended(touched)),
+        Ok(touched) => Ok(Extension::Extended(Box::new(touched))),
         // The verdict above and the touch judge alike.
         Err(_) => Err(RefusalReason::AccessTokenInvalid),
     }
@@ -120,7 +120,7 @@ pub fn extend(
 /// What became of an extension.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Extension {
-    Extended(Session),
+    Extended(Box<Session>),
     Over(Verdict),
 }
 

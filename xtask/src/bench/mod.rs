@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod report;
 mod server;
+mod streams;
 
 use crate::run::say;
 use anyhow::Context;
@@ -42,6 +43,8 @@ pub struct Args {
 const CONNECTIONS: usize = 32;
 /// Users of the import.
 const IMPORTED: usize = 100_000;
+/// Listeners that hear nothing.
+const LISTENERS: usize = 10_000;
 /// Sessions that a run draws from.
 const SAMPLE: usize = 20_000;
 
@@ -226,6 +229,9 @@ impl Bench<'_> {
         let name = "refresh RS256, rotating, durable";
         let rate = self.refresh(report, name, &[&server], sessions).await?;
         report.memory.push((sessions, idle, server.memory()?));
+        if report.streams.is_none() {
+            report.streams = Some(streams::measure(&server, LISTENERS).await?);
+        }
         if let Some(small) = small {
             report.large_to_small = Some(rate / small);
         }

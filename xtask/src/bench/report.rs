@@ -3,6 +3,7 @@
 use super::import::Import;
 use super::limits::Limits;
 use super::load::Measured;
+use super::streams::Streams;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub struct Report {
     pub disk: Vec<(usize, u64)>,
     pub start_up: Vec<(usize, Duration)>,
     pub import: Option<Import>,
+    pub streams: Option<Streams>,
     /// The refresh rate with a million sessions over that with a thousand.
     pub large_to_small: Option<f64>,
     /// The refresh rate of two servers over that of one.
@@ -132,6 +134,15 @@ impl Report {
                 mega(import.peak_memory)
             )?;
         }
+        if let Some(streams) = &self.streams {
+            writeln!(
+                out,
+                "{} idle event streams: {:.1} kB of memory for each, {:.1} % of a core for all",
+                streams.listeners,
+                mega(streams.each()) * 1e3,
+                streams.processor * 100.0
+            )?;
+        }
         if let Some(share) = self.large_to_small {
             writeln!(
                 out,
@@ -171,6 +182,8 @@ impl Report {
             "memory": self.memory.iter().map(|(n, a, b)| json!({"sessions": n, "at_start": a, "after_load": b})).collect::<Vec<_>>(),
             "disk": self.disk.iter().map(|(n, b)| json!({"sessions": n, "bytes": b})).collect::<Vec<_>>(),
             "start_up_ms": self.start_up.iter().map(|(n, t)| json!({"sessions": n, "ms": t.as_millis()})).collect::<Vec<_>>(),
+            "streams": self.streams.as_ref().map(|s| json!({"listeners": s.listeners,
+                "bytes_for_each": s.each(), "processor": s.processor})),
             "import": self.import.map(|i| json!({"users": i.users, "per_second": i.rate(), "peak_memory_bytes": i.peak_memory})),
             "million_to_thousand": self.large_to_small,
             "two_servers_to_one": self.two_to_one,

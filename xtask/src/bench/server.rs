@@ -179,6 +179,16 @@ impl Server {
         Ok(kib * 1024)
     }
 
+    /// Processor time that the server has used, in seconds.
+    pub fn processor_seconds(&self) -> anyhow::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(')').context("no end of the name")?;
+        // User and system time are the 14th and 15th field, in hundredths of a second.
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: Result<Vec<u32>, _> = ticks.map(str::parse).collect();
+        Ok(f64::from(ticks?.iter().sum::<u32>()) / 100.0)
+    }
+
     pub fn bytes_on_disk(&self) -> anyhow::Result<u64> {
         if let Some(file) = &self.place.file {
             return Ok(std::fs::metadata(file)?.len());

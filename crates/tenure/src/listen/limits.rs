@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Never more connections than this, whatever the process may open.
-const MOST_CONNECTIONS: usize = 10_000;
+const MOST_CONNECTIONS: usize = 20_000;
 /// Never fewer either: a server that takes nobody is of no use.
 const FEWEST_CONNECTIONS: usize = 16;
 /// File handles that are not for connections: the database, listeners, outgoing calls, logs.
@@ -148,8 +148,8 @@ mod tests {
                     Max open files            256                  524288               files     \n";
         let table = [
             (text.to_owned(), Some(256), 192),
-            (text.replace("256 ", "1048576 "), Some(1_048_576), 10_000),
-            (text.replace("256 ", "unlimited "), Some(usize::MAX), 10_000),
+            (text.replace("256 ", "1048576 "), Some(1_048_576), 20_000),
+            (text.replace("256 ", "unlimited "), Some(usize::MAX), 20_000),
             (text.replace("256 ", "20 "), Some(20), 16),
         ];
         for (text, handles, connections) in table {

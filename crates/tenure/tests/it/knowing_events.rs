@@ -51,7 +51,7 @@ impl Stream {
                 return Some(block);
             }
             let frame = tokio::time::timeout(PATIENCE, self.body.frame());
-            let frame = frame.await.expect("nothing comes")?;
+            let frame = frame.await.unwrap()?;
             let data = frame.unwrap().into_data().unwrap();
             self.text.push_str(std::str::from_utf8(&data).unwrap());
         }
@@ -76,7 +76,7 @@ impl Stream {
     }
 
     async fn expect(&mut self, name: &str) -> Event {
-        let event = self.next().await.expect("the stream ended");
+        let event = self.next().await.unwrap();
         assert_eq!(event.name, name, "{event:?}");
         event
     }

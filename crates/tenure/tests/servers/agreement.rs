@@ -52,6 +52,45 @@ fn a_person_may_be_served_by_any_server_at_every_step() {
     assert_eq!(refused.text("error"), "invalid_grant");
 }
 
+/// What happens at one server is heard by whoever listens at the other.
+#[test]
+fn a_stream_at_one_server_hears_what_happens_at_another() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    let mut browser = Browser::default();
+    let code = browser.code(a.port, a.port);
+    let token = http::redeem(a.port, &code).unwrap().text("access_token");
+    let mut stream = http::Events::open(b.port, &token, None);
+    let (first, name) = stream.next().unwrap();
+    assert_eq!(name, "status");
+    let silent = browser.get(a.port, &authorize(&[("prompt", "none")]));
+    assert!(silent.answered("code").is_some(), "{silent:?}");
+    let (id, name) = stream.next().unwrap();
+    assert_eq!(name, "extended");
+    assert_ne!(first, id);
+    // It comes again at the other server, and has missed nothing.
+    drop(stream);
+    let mut stream = http::Events::open(a.port, &token, Some(&id));
+    assert_eq!(browser.get(b.port, "/v2/logout").status, 200);
+    let (_, name) = stream.next().unwrap();
+    assert_eq!(name, "ended");
+    assert_eq!(stream.next(), None, "the stream ends");
+}
+
+/// A server that stops does not wait for those who listen.
+#[test]
+fn a_stream_ends_when_its_server_stops() {
+    let fleet = Fleet::new();
+    let mut server = fleet.server();
+    let code = Browser::default().code(server.port, server.port);
+    let token = http::redeem(server.port, &code).unwrap();
+    let mut stream = http::Events::open(server.port, &token.text("access_token"), None);
+    assert_eq!(stream.next().unwrap().1, "status");
+    server.stop();
+    assert_eq!(stream.next(), None);
+    assert!(server.ended().success());
+}
+
 #[test]
 fn a_change_made_anywhere_is_seen_everywhere() {
     let fleet = Fleet::new();

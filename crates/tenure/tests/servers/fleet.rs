@@ -143,6 +143,13 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// SIGTERM: it ends in order.
+    pub fn stop(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGKILL: no handler, no destructor.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

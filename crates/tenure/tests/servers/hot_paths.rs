@@ -62,6 +62,7 @@ fn is_of_a_request(plan: &Value) -> bool {
     let background = text.starts_with("INSERT INTO logs")
         || text.contains("count(*) FROM sessions WHERE sid >=")
         || text.contains("FROM meta")
+        || text.contains("FROM deliveries")
         || text.contains("leases")
         || text.contains("FROM keys");
     !background
@@ -157,6 +158,24 @@ fn hot_paths_address_one_session_with_at_most_three_statements() {
     });
     assert_eq!(info.status, 200);
     assert_hot("userinfo", &plans);
+
+    let (status, plans) = observed.plans_of(|port| {
+        let path = "/session/status";
+        http::send(port, "GET", path, &[("authorization", &bearer)], "").unwrap()
+    });
+    assert_eq!(status.status, 200);
+    assert_hot("session status", &plans);
+
+    let (extended, plans) = observed.plans_of(|port| {
+        let path = "/session/extend";
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("origin", "http://localhost:3000"),
+        ];
+        http::send(port, "POST", path, &headers, "").unwrap()
+    });
+    assert_eq!(extended.status, 200, "{extended:?}");
+    assert_hot("session extend", &plans);
 
     let (out, plans) = observed.plans_of(|port| browser.get(port, "/v2/logout"));
     assert_eq!(out.status, 200);

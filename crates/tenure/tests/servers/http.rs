@@ -1,7 +1,7 @@
 //! Just enough of an HTTP client and of a browser to sign in at a server by its port.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -138,6 +138,52 @@ pub fn refresh(port: u16, token: &str) -> std::io::Result<Answer> {
         ("refresh_token", token),
     ];
     post(port, "/oauth/token", &pairs)
+}
+
+/// A stream of events, read line by line.
+pub struct Events(BufReader<TcpStream>);
+
+impl Events {
+    pub fn open(port: u16, token: &str, last: Option<&str>) -> Self {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let last = last.map_or(String::new(), |id| format!("last-event-id: {id}\r\n"));
+        let request = format!(
+            "GET /session/events HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost:3000\r\n\
+             authorization: Bearer {token}\r\n{last}\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut events = Self(BufReader::new(stream));
+        let status = events.line().unwrap();
+        assert!(status.contains(" 200 "), "{status}");
+        // The stream begins with an event, or with the comment that nothing was missed.
+        while !events.line().unwrap().is_empty() {}
+        events
+    }
+
+    /// Chunk sizes are lines among the others, and no field.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line).unwrap();
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// The next event's id and name; `None`: the stream has ended.
+    pub fn next(&mut self) -> Option<(String, String)> {
+        let mut id = String::new();
+        loop {
+            let line = self.line()?;
+            if let Some(text) = line.strip_prefix("id: ") {
+                text.clone_into(&mut id);
+            }
+            if let Some(name) = line.strip_prefix("event: ") {
+                return Some((id, name.to_owned()));
+            }
+            if line == "0" {
+                return None;
+            }
+        }
+    }
 }
 
 /// A browser with its cookies, that may ask any server.

@@ -53,7 +53,9 @@ fn decide(tx: &Tx<'_>, question: &Question) -> Result<Result<Status, RefusalReas
             let entry = entry(question, &found.client_id, found.asking.proof, &extended);
             let row = entry.row(now, &app.entropy.token(9));
             tx.record_extension(&extended, &found.client_id, &row)?;
-            Ok(Ok(Seen::new(app, extended, found.user.as_ref(), now).status))
+            Ok(Ok(
+                Seen::new(app, *extended, found.user.as_ref(), now).status
+            ))
         }
     }
 }
