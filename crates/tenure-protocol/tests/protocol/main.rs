@@ -55,3 +55,5 @@ mod session_status;
 mod simulate;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod user_end;
