@@ -11,6 +11,7 @@ mod migrate_data;
 mod restore;
 mod serve;
 mod session;
+mod session_text;
 mod simulate;
 mod user;
 
