@@ -244,9 +244,7 @@ impl Session {
                 since: user.valid_after.max(self.created_at),
             });
         }
-        // `auth_time` may run ahead of the clock (see `reauthenticate`); what was proven, was proven
-        // when the limits were copied, or quick re-authentications would outlive a credential change.
-        if self.authenticated_at.min(self.limits_since) < user.valid_after {
+        if self.proven_at() < user.valid_after {
             let reason = EndReason::CredentialChange;
             return Some(Verdict {
                 reason,
@@ -261,6 +259,13 @@ impl Session {
             // A setting that was lowered meanwhile did not end it while it was still in use.
             since: since.max(self.last_active_at),
         })
+    }
+
+    /// When the person proved themselves last. `auth_time` may run ahead of the clock (see
+    /// `reauthenticate`); what was proven, was proven when the limits were copied, or quick
+    /// re-authentications would outlive a credential change.
+    pub fn proven_at(&self) -> Timestamp {
+        self.authenticated_at.min(self.limits_since)
     }
 
     /// The earliest limit that reaches this session. Of equal ones the absolute wins, since no

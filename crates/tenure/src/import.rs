@@ -7,6 +7,7 @@ use crate::passwords;
 use crate::tenantfile::plan::user_id;
 use crate::tenantfile::typed::Fault;
 use crate::tenantfile::user::{self, Said, Stored};
+use crate::users::Occasion;
 use anyhow::{Context, anyhow, bail};
 use serde::de::{SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -118,7 +119,13 @@ fn write_batch(
             user_id: id.unwrap_or_else(|| user_id(&Entropy::system().token(18))),
             ..user
         };
-        match user::store(tx, present.as_ref(), user, entry.hash, now)? {
+        match user::store(
+            tx,
+            present.as_ref(),
+            user,
+            entry.hash,
+            Occasion::command_line(now),
+        )? {
             Stored::Taken => {
                 let why = "another user has this email or username".to_owned();
                 refused.push((entry.number, why));

@@ -10,6 +10,7 @@ pub mod database_file;
 pub mod demo;
 pub mod entropy;
 pub mod forwarded;
+pub mod graph;
 pub mod http;
 pub mod import;
 pub mod listen;

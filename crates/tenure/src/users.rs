@@ -1,16 +1,51 @@
 //! Changing users: what must happen together happens in one transaction (lesson leodip/goiabada#106).
-//! A credential change, a block or a deletion is one write, `valid_after`, which is checked at every use.
+//! A credential change, a block or a deletion is one write, `valid_after`, which is checked at every use;
+//! `work/user_ends.rs` ends the rows.
 
-use crate::entropy::Entropy;
-use crate::oidc::sessions::{Judge, end_session};
-use crate::settings::Settings;
 use crate::tenant_log::{Entry, kind};
-use tenure_protocol::Timestamp;
-use tenure_protocol::limits::Caps;
 use tenure_protocol::model::User;
-use tenure_protocol::refresh::Family;
-use tenure_protocol::session::{End, EndReason, Rule};
+use tenure_protocol::session::EndReason;
+use tenure_protocol::user_end::UserEnd;
+use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{StoreError, Tx, UserRow};
+
+/// When something is done to a user, by whom and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    pub now: Timestamp,
+    pub by: &'a str,
+    pub from: &'a str,
+}
+
+impl Occasion<'_> {
+    pub const fn command_line(now: Timestamp) -> Self {
+        Self {
+            now,
+            by: "cli",
+            from: "",
+        }
+    }
+
+    /// Everything of the user from before `at` is over by what the caller writes in the same
+    /// transaction; this has a worker end the rows and tell who relied on them.
+    pub fn end_everything(
+        self,
+        tx: &Tx<'_>,
+        user_id: &str,
+        reason: EndReason,
+        at: Timestamp,
+        keep: Option<Sid>,
+    ) -> Result<(), StoreError> {
+        tx.put_user_end(&UserEnd {
+            user_id: user_id.to_owned(),
+            reason,
+            by: self.by.to_owned(),
+            from: self.from.to_owned(),
+            keep,
+            at,
+        })
+    }
+}
 
 /// Whether a text has the form of an e-mail address. Only a message sent to it could tell more.
 pub fn is_email(text: &str) -> bool {
@@ -38,9 +73,10 @@ pub fn set_blocked(
     tx: &Tx<'_>,
     row: UserRow,
     blocked: bool,
-    now: Timestamp,
+    occasion: Occasion<'_>,
     tail: &str,
 ) -> Result<(), StoreError> {
+    let now = occasion.now;
     let valid_after = if blocked {
         now.max(row.user.valid_after)
     } else {
@@ -54,7 +90,13 @@ pub fn set_blocked(
     };
     let entry = Entry::new(kind::USER_BLOCKED)
         .user(&user.user_id)
-        .detail("blocked", blocked);
+        .from(occasion.from, "")
+        .detail("blocked", blocked)
+        .detail("by", occasion.by);
+    if blocked {
+        let reason = EndReason::AccountDisabled;
+        occasion.end_everything(tx, &user.user_id, reason, valid_after, None)?;
+    }
     tx.put_user(&UserRow { user, ..row })?;
     entry.write(tx, now, tail)
 }
@@ -64,15 +106,21 @@ pub fn set_password(
     tx: &Tx<'_>,
     row: UserRow,
     hash: String,
-    now: Timestamp,
+    occasion: Occasion<'_>,
     tail: &str,
 ) -> Result<(), StoreError> {
+    let now = occasion.now;
     let user = User {
         valid_after: now.max(row.user.valid_after),
         updated_at: now,
         ..row.user
     };
-    let entry = Entry::new(kind::PASSWORD_CHANGED).user(&user.user_id);
+    let entry = Entry::new(kind::PASSWORD_CHANGED)
+        .user(&user.user_id)
+        .from(occasion.from, "")
+        .detail("by", occasion.by);
+    let reason = EndReason::CredentialChange;
+    occasion.end_everything(tx, &user.user_id, reason, user.valid_after, None)?;
     tx.put_user(&UserRow {
         user,
         password_hash: Some(hash),
@@ -80,51 +128,25 @@ pub fn set_password(
     entry.write(tx, now, tail)
 }
 
-/// Sessions that a deletion ends by name. A person has a handful; the rest of very many is over all
-/// the same, since every use asks whether the user is there.
-const ENDED_AT_ONCE: i64 = 500;
-
-/// Deletes a user and ends what the user was signed in to. Whoever gets the same id later starts with
-/// a `valid_after` of their own and finds nothing of it alive.
-pub fn delete(tx: &Tx<'_>, user_id: &str, now: Timestamp, tail: &str) -> Result<bool, StoreError> {
+/// Deletes a user. What the user was signed in to is over, since every use asks whether the user is
+/// there; whoever gets the same id later starts with a `valid_after` of their own and finds nothing of
+/// it alive.
+pub fn delete(
+    tx: &Tx<'_>,
+    user_id: &str,
+    occasion: Occasion<'_>,
+    tail: &str,
+) -> Result<bool, StoreError> {
     if !tx.delete_user(user_id)? {
         return Ok(false);
     }
-    let end = End {
-        at: now,
-        reason: EndReason::AccountDisabled,
-        by: String::new(),
-        from: String::new(),
-        rule: Rule::User.name().to_owned(),
-    };
-    let (settings, caps, entropy) = (Settings::load(tx)?, Caps::default(), Entropy::system());
-    let judge = Judge {
-        settings: &settings,
-        caps: &caps,
-        entropy: &entropy,
-        metrics: None,
-        now,
-    };
-    for sid in tx.unended_sessions(user_id, None, ENDED_AT_ONCE)? {
-        // Whoever changes a session or its families holds it.
-        if let Some(session) = tx.session(&sid)? {
-            end_session(tx, &session, end.clone(), judge)?;
-        }
-    }
-    // Offline families outlive their session, but not their user.
-    for sid in tx.sessions_with_unended_families(user_id, None, ENDED_AT_ONCE)? {
-        tx.session(&sid)?;
-        for family in tx.families_of_session(&sid)? {
-            if family.end.is_none() {
-                let generation = family.generation;
-                let end = Some(end.clone());
-                tx.update_family(&Family { end, ..family }, generation)?;
-            }
-        }
-    }
+    let reason = EndReason::AccountDisabled;
+    occasion.end_everything(tx, user_id, reason, occasion.now, None)?;
     Entry::new(kind::USER_DELETED)
         .user(user_id)
-        .write(tx, now, tail)?;
+        .from(occasion.from, "")
+        .detail("by", occasion.by)
+        .write(tx, occasion.now, tail)?;
     Ok(true)
 }
 

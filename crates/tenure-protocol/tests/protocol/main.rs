@@ -59,3 +59,5 @@ mod simulate;
 mod simulate_properties;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod user_end;

@@ -1,21 +1,11 @@
 //! What time or a changed user ends: sessions whose deadline has come, and users of whom everything is over.
 
 use super::{corrupt, id};
+use crate::value::Row;
 use crate::{StoreError, Tx};
 use tenure_protocol::session::EndReason;
+use tenure_protocol::user_end::UserEnd;
 use tenure_protocol::{Sid, Timestamp};
-
-/// A user of whom every session and family is over and is to be ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserEnd {
-    pub user_id: String,
-    pub reason: EndReason,
-    pub by: String,
-    pub from: String,
-    /// The one session that stays: in which a person changed their own password.
-    pub keep: Option<Sid>,
-    pub at: Timestamp,
-}
 
 impl Tx<'_> {
     /// Sessions that are to be looked at, in the order in which they became due. Of several servers
@@ -72,32 +62,30 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Users whose sessions and families wait to be ended; held until the transaction ends.
+    /// Users whose sessions and families wait to be ended; held until the transaction ends. Of several
+    /// servers each gets others.
     pub fn user_ends(&self, most: i64) -> Result<Vec<UserEnd>, StoreError> {
         let skip = self.skip_locked();
         self.query(
-            &format!(
-                "SELECT user_id, reason, by_whom, from_address, keep_sid, at FROM user_ends \
-                 ORDER BY user_id LIMIT $1{skip}"
-            ),
+            &format!("SELECT {COLUMNS} FROM user_ends ORDER BY user_id LIMIT $1{skip}"),
             &[most.into()],
-            |row| {
-                let (user_id, reason) = (row.text(0)?, row.text(1)?);
-                let keep = row
-                    .optional_blob(4)?
-                    .map(|bytes| id("user_ends", bytes))
-                    .transpose()?;
-                Ok(UserEnd {
-                    reason: EndReason::from_name(&reason)
-                        .ok_or_else(|| corrupt("user_ends", &user_id, "unknown reason"))?,
-                    user_id,
-                    by: row.text(2)?,
-                    from: row.text(3)?,
-                    keep: keep.map(Sid::from_bytes),
-                    at: row.instant(5)?,
-                })
-            },
+            read,
         )
+    }
+
+    /// What is to be ended of this user, if a worker has not done it all yet.
+    pub fn user_end(&self, user_id: &str) -> Result<Option<UserEnd>, StoreError> {
+        self.query_first(
+            &format!("SELECT {COLUMNS} FROM user_ends WHERE user_id = $1"),
+            &[user_id.into()],
+            read,
+        )
+    }
+
+    /// Whether a worker has something to do.
+    pub fn has_user_ends(&self) -> Result<bool, StoreError> {
+        let found = self.query_first("SELECT 1 FROM user_ends LIMIT 1", &[], |_| Ok(()))?;
+        Ok(found.is_some())
     }
 
     /// Everything of the user has ended.
@@ -109,35 +97,54 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Sessions of a user that have not ended, for a worker that ends them a few at a time.
+    /// Sessions of a user that have not ended, after this id, for a worker that looks at a few at a time.
     pub fn unended_sessions(
         &self,
         user_id: &str,
-        except: Option<&Sid>,
+        after: Option<&Sid>,
         most: i64,
     ) -> Result<Vec<Sid>, StoreError> {
-        let except: &[u8] = except.map_or(&[], |sid| sid.as_bytes().as_slice());
+        let after: &[u8] = after.map_or(&[], |sid| sid.as_bytes().as_slice());
         self.query(
-            "SELECT sid FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND sid <> $2 \
+            "SELECT sid FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND sid > $2 \
              ORDER BY sid LIMIT $3",
-            &[user_id.into(), except.into(), most.into()],
+            &[user_id.into(), after.into(), most.into()],
             |row| Ok(Sid::from_bytes(id("sessions", row.blob(0)?)?)),
         )
     }
 
-    /// Sessions, ended or not, of which a family of the user has not ended.
+    /// Sessions, ended or not, of which a family of the user has not ended; after this id.
     pub fn sessions_with_unended_families(
         &self,
         user_id: &str,
-        except: Option<&Sid>,
+        after: Option<&Sid>,
         most: i64,
     ) -> Result<Vec<Sid>, StoreError> {
-        let except: &[u8] = except.map_or(&[], |sid| sid.as_bytes().as_slice());
+        let after: &[u8] = after.map_or(&[], |sid| sid.as_bytes().as_slice());
         self.query(
             "SELECT DISTINCT sid FROM families WHERE user_id = $1 AND ended_at IS NULL \
-             AND sid <> $2 ORDER BY sid LIMIT $3",
-            &[user_id.into(), except.into(), most.into()],
+             AND sid > $2 ORDER BY sid LIMIT $3",
+            &[user_id.into(), after.into(), most.into()],
             |row| Ok(Sid::from_bytes(id("families", row.blob(0)?)?)),
         )
     }
+}
+
+const COLUMNS: &str = "user_id, reason, by_whom, from_address, keep_sid, at";
+
+fn read(row: &Row<'_>) -> Result<UserEnd, StoreError> {
+    let (user_id, reason) = (row.text(0)?, row.text(1)?);
+    let keep = row
+        .optional_blob(4)?
+        .map(|bytes| id("user_ends", bytes))
+        .transpose()?;
+    Ok(UserEnd {
+        reason: EndReason::from_name(&reason)
+            .ok_or_else(|| corrupt("user_ends", &user_id, "unknown reason"))?,
+        user_id,
+        by: row.text(2)?,
+        from: row.text(3)?,
+        keep: keep.map(Sid::from_bytes),
+        at: row.instant(5)?,
+    })
 }

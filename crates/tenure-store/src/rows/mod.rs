@@ -17,7 +17,6 @@ mod user;
 
 pub use delivery::{Delivery, DeliveryState};
 pub use document::{Document, DocumentKind};
-pub use due::UserEnd;
 pub use key::KeyRow;
 pub use log::LogRow;
 pub use session::{Participant, SessionFilter, SessionTrace, SweepCursor};

@@ -15,6 +15,7 @@ mod compare_and_set;
 mod concurrency;
 mod corrupt;
 mod crash;
+mod due;
 mod fresh;
 mod life;
 mod lists;
@@ -183,6 +184,14 @@ contract! {
         what_is_settled_stays_settled
         what_was_given_up_can_be_tried_again
         what_is_given_back_was_no_attempt
+    }
+    due {
+        sessions_come_in_the_order_of_their_deadlines
+        a_session_that_is_put_off_is_not_due_before
+        of_two_workers_each_takes_others
+        nobody_is_looked_at_later_than_the_idle_deadline
+        a_users_end_is_kept_until_it_is_dropped
+        what_a_user_is_signed_in_to_is_listed_a_few_at_a_time
     }
     restore {
         ends_every_session_and_family_and_raises_the_epoch

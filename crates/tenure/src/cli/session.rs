@@ -1,8 +1,9 @@
 //! `tenure session`.
 
 use super::installation::{Installation, Opened};
-use super::{say, wrong};
+use super::{say, session_text, wrong};
 use crate::entropy::Entropy;
+use crate::graph::{Graph, Rows};
 use crate::http::iso_date;
 use crate::oidc::sessions::{Judge, end_session};
 use crate::settings::Settings;
@@ -117,7 +118,15 @@ fn list(sessions: &[Session], as_json: bool) {
         let (expires_at, rule) = session.expires_at();
         let state = session.end.as_ref().map_or_else(
             || format!("until {} ({})", iso_date(expires_at), rule.name()),
-            |end| format!("ended {} ({})", iso_date(end.at), end.reason.name()),
+            |end| {
+                let by = if end.by.is_empty() {
+                    &end.rule
+                } else {
+                    &end.by
+                };
+                let reason = end.reason.name();
+                format!("ended {} ({reason}, {by})", iso_date(end.at))
+            },
         );
         say(format_args!(
             "{}  {}  {state}",
@@ -144,7 +153,8 @@ fn describe(session: &Session) -> Value {
             .map(|f| json!({"name": f.name, "timestamp": iso_date(f.at)})).collect::<Vec<_>>() },
         "device": session.device,
         "end": session.end.as_ref().map(|end| json!({
-            "at": iso_date(end.at), "reason": end.reason.name(), "by": end.by, "from": end.from })),
+            "at": iso_date(end.at), "reason": end.reason.name(), "by": end.by,
+            "from": end.from, "rule": end.rule })),
     })
 }
 
@@ -158,40 +168,40 @@ fn parse(sid: &str) -> anyhow::Result<Sid> {
 
 fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
     let sid = parse(sid)?;
+    let now = opened.now()?;
     let found = opened.store.read_blocking(move |tx| {
-        Ok((
-            tx.session(&sid)?,
-            tx.participants(&sid)?,
-            tx.families_of_session(&sid)?,
-            tx.deliveries_of_session(&sid)?,
-        ))
+        let settings = Settings::load(tx)?;
+        Ok(Rows::load(tx, &sid)?.map(|rows| {
+            let graph = Graph::of(&rows, &settings, &Caps::default(), now);
+            (rows, graph)
+        }))
     })?;
-    let (Some(session), participants, families, deliveries) = found else {
+    let Some((rows, graph)) = found else {
         return wrong(Err(anyhow!("there is no session {sid}")));
     };
-    let mut whole = describe(&session);
-    if let Some(map) = whole.as_object_mut() {
-        let clients = participants.iter().map(|p| {
-            json!({"client_id": p.client_id, "first_seen_at": iso_date(p.first_seen_at),
-                   "last_seen_at": iso_date(p.last_seen_at)})
-        });
-        map.insert("clients".to_owned(), clients.collect());
-        let told = deliveries.iter().map(describe_delivery);
-        map.insert("deliveries".to_owned(), told.collect());
-        let tokens = families.iter().map(|f| {
+    if !as_json {
+        say(session_text::text(&rows.session, &graph).trim_end());
+        return Ok(());
+    }
+    let mut whole = describe(&rows.session);
+    if let (Some(map), Value::Object(more)) = (whole.as_object_mut(), serde_json::to_value(graph)?)
+    {
+        let families = rows.families.iter().map(|f| {
             json!({"id": f.family_id.to_string(), "client_id": f.client_id, "kind": f.kind,
                    "generation": f.generation, "last_exchanged_at": iso_date(f.last_exchanged_at),
                    "idle_expires_at": f.idle_deadline.map(iso_date),
                    "expires_at": f.absolute_deadline.map(iso_date),
                    "end": f.end.as_ref().map(|end| end.reason.name())})
         });
-        map.insert("refresh_tokens".to_owned(), tokens.collect());
+        map.insert("refresh_tokens".to_owned(), families.collect());
+        let clients = rows.participants.iter().map(|p| {
+            json!({"client_id": p.client_id, "first_seen_at": iso_date(p.first_seen_at),
+                   "last_seen_at": iso_date(p.last_seen_at)})
+        });
+        map.insert("clients".to_owned(), clients.collect());
+        map.extend(more);
     }
-    if as_json {
-        say(whole);
-    } else {
-        say(serde_json::to_string_pretty(&whole)?);
-    }
+    say(whole);
     Ok(())
 }
 

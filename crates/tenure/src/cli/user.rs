@@ -129,9 +129,15 @@ fn add(opened: &Opened, user: User, no_password: bool) -> anyhow::Result<()> {
         user_id: id.clone(),
         ..user
     };
-    let stored = opened
-        .store
-        .write_blocking(move |tx| user::store(tx, None, user, password_hash, now))?;
+    let stored = opened.store.write_blocking(move |tx| {
+        user::store(
+            tx,
+            None,
+            user,
+            password_hash,
+            users::Occasion::command_line(now),
+        )
+    })?;
     if stored == Stored::Taken {
         return wrong(Err(anyhow!("another user has this email or username")));
     }
@@ -247,19 +253,21 @@ impl Named {
             Act::SetPassword => Some(hash_from_input()?),
             _ => None,
         };
-        let now = opened.now()?;
+        let occasion = users::Occasion::command_line(opened.now()?);
         let (name, tail) = (self.user.clone(), Entropy::system().token(9));
         let found = opened.store.write_blocking(move |tx| {
             let Some(row) = users::find(tx, &name)? else {
                 return Ok(false);
             };
             match (&act, hash) {
-                (Act::Block, _) => users::set_blocked(tx, row, true, now, &tail)?,
-                (Act::Unblock, _) => users::set_blocked(tx, row, false, now, &tail)?,
-                (Act::SetPassword, Some(hash)) => users::set_password(tx, row, hash, now, &tail)?,
+                (Act::Block, _) => users::set_blocked(tx, row, true, occasion, &tail)?,
+                (Act::Unblock, _) => users::set_blocked(tx, row, false, occasion, &tail)?,
+                (Act::SetPassword, Some(hash)) => {
+                    users::set_password(tx, row, hash, occasion, &tail)?
+                }
                 (Act::SetPassword, None) => {}
                 (Act::Delete, _) => {
-                    users::delete(tx, &row.user.user_id, now, &tail)?;
+                    users::delete(tx, &row.user.user_id, occasion, &tail)?;
                 }
             }
             Ok(true)

@@ -7,7 +7,8 @@ use crate::settings::Settings;
 use crate::tenant_log::{Entry, kind};
 use tenure_protocol::limits::Caps;
 use tenure_protocol::refresh::{Family, ends_with_session};
-use tenure_protocol::session::{End, EndReason, Session};
+use tenure_protocol::session::{End, EndReason, Rule, Session, UserStanding};
+use tenure_protocol::user_end::UserEnd;
 use tenure_protocol::{Timestamp, session};
 use tenure_store::{StoreError, Tx, UserRow};
 
@@ -81,12 +82,48 @@ pub fn expire(
     if session.end.is_some() {
         return Ok(());
     }
-    let by = String::new();
+    if matches!(verdict.rule, Rule::User | Rule::ValidAfter)
+        && let Some(wish) = tx.user_end(&session.user_id)?
+        && let Some(verdict) = wish.ends_session(session, GONE)
+    {
+        // Noticed before the worker came to it: who changed the user is known all the same.
+        return end_with_user(tx, session, &wish, verdict, judge);
+    }
+    let end = End {
+        at: verdict.since.min(judge.now),
+        reason: verdict.reason,
+        by: String::new(),
+        from: String::new(),
+        rule: verdict.rule.name().to_owned(),
+    };
+    end_session(tx, session, end, judge)
+}
+
+/// The caller has judged already: the session is over.
+const GONE: UserStanding = UserStanding {
+    exists: false,
+    blocked: true,
+    valid_after: Timestamp::from_millis(0),
+};
+
+/// Stores the end of a session that a change of its user brought, or that time had brought before.
+pub fn end_with_user(
+    tx: &Tx<'_>,
+    session: &Session,
+    wish: &UserEnd,
+    verdict: session::Verdict,
+    judge: Judge<'_>,
+) -> Result<(), StoreError> {
+    let (by, from) = if verdict.rule == wish.rule() {
+        (wish.by.clone(), wish.from.clone())
+    } else {
+        (String::new(), String::new())
+    };
     let end = End {
         at: verdict.since.min(judge.now),
         reason: verdict.reason,
         by,
-        from: String::new(),
+        from,
         rule: verdict.rule.name().to_owned(),
     };
     end_session(tx, session, end, judge)

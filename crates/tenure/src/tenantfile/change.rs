@@ -5,6 +5,7 @@ use super::plan::user_id;
 use super::read::Object;
 use super::user::{self, Said, Stored};
 use crate::entropy::Entropy;
+use crate::users::Occasion;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_protocol::Timestamp;
@@ -257,7 +258,14 @@ impl Change {
                 ..user
             };
             let hash = self.password_hash.clone();
-            if user::store(tx, present.as_ref(), user, hash, now)? == Stored::Taken {
+            if user::store(
+                tx,
+                present.as_ref(),
+                user,
+                hash,
+                Occasion::command_line(now),
+            )? == Stored::Taken
+            {
                 return Err(StoreError::Refused(format!(
                     "user {}: another user has this email or username already",
                     self.title()

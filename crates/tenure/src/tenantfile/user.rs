@@ -3,9 +3,11 @@
 use super::plan::merge;
 use super::typed::{Fault, typed};
 use crate::password_cost::Cost;
+use crate::users::Occasion;
+use crate::work::user_ends;
 use serde_json::{Map, Value};
-use tenure_protocol::Timestamp;
 use tenure_protocol::model::User;
+use tenure_protocol::session::EndReason;
 use tenure_store::{StoreError, Tx, UserRow};
 
 /// Members that the server keeps itself. An export carries them; they are not taken from it.
@@ -77,8 +79,9 @@ pub fn store(
     present: Option<&UserRow>,
     user: User,
     new_hash: Option<String>,
-    now: Timestamp,
+    occasion: Occasion<'_>,
 ) -> Result<Stored, StoreError> {
+    let now = occasion.now;
     let before = present.map(|row| &row.user);
     let ended_until = before.map_or(now, |user| user.valid_after);
     let is_new_block = user.blocked && before.is_none_or(|user| !user.blocked);
@@ -99,12 +102,21 @@ pub fn store(
         Cost::record(tx, hash)?;
     }
     let password_hash = kept.or(new_hash);
+    if present.is_none()
+        && let Some(left) = tx.user_end(&user.user_id)?
+    {
+        user_ends::finish(tx, &left, now)?;
+    }
     let row = UserRow {
         user,
         password_hash,
     };
-    Ok(match tx.put_user(&row)? {
-        true => Stored::Done,
-        false => Stored::Taken,
-    })
+    if !tx.put_user(&row)? {
+        return Ok(Stored::Taken);
+    }
+    if is_new_block && present.is_some() {
+        let (user_id, at) = (&row.user.user_id, row.user.valid_after);
+        occasion.end_everything(tx, user_id, EndReason::AccountDisabled, at, None)?;
+    }
+    Ok(Stored::Done)
 }

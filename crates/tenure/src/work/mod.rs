@@ -2,10 +2,12 @@
 
 mod census;
 mod changes;
+pub mod expiry;
 pub mod keys;
 pub mod outbox;
 pub mod streams;
 mod sweep;
+pub mod user_ends;
 
 use crate::app::App;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), keys::run(app.clone())));
     tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), expiry::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), user_ends::run(app.clone())));
     tasks.spawn(until(stopping.clone(), streams::run(app.clone())));
     tasks.spawn(until(stopping.clone(), census::run(app.clone())));
     // It ends by itself: what it has sent must not be forgotten.

@@ -136,6 +136,11 @@ impl<'w> Browser<'w> {
             .await
     }
 
+    pub fn sid(&self) -> tenure_protocol::Sid {
+        let cookie = &self.cookies["tenure_7100"];
+        cookie.split('.').next().unwrap().parse().unwrap()
+    }
+
     pub fn has_session_cookie(&self) -> bool {
         self.cookies.contains_key("tenure_7100")
     }

@@ -19,7 +19,13 @@ async fn change_password(world: &World, later: i64) {
     let now = Timestamp::from_millis(world.clock.now().millis() + later);
     let changed = world.app.store.write(move |tx| {
         let row = tenure::users::find(tx, "ada")?.unwrap();
-        tenure::users::set_password(tx, row, "$argon2id$none".to_owned(), now, "tail")
+        tenure::users::set_password(
+            tx,
+            row,
+            "$argon2id$none".to_owned(),
+            tenure::users::Occasion::command_line(now),
+            "tail",
+        )
     });
     changed.await.unwrap();
 }

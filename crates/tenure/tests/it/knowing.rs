@@ -453,7 +453,13 @@ async fn an_ended_session_says_why() {
     let now = world.clock.now();
     let changed = world.app.store.write(move |tx| {
         let row = tenure::users::find(tx, "ada")?.unwrap();
-        tenure::users::set_blocked(tx, row, true, now, "tail")
+        tenure::users::set_blocked(
+            tx,
+            row,
+            true,
+            tenure::users::Occasion::command_line(now),
+            "tail",
+        )
     });
     changed.await.unwrap();
     assert_eq!(why(&token).await["reason"], "account_disabled");

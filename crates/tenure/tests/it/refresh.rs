@@ -364,7 +364,7 @@ async fn a_changed_password_ends_sessions_families_and_access_tokens() {
             tx,
             row,
             "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAA$AAAA".to_owned(),
-            now,
+            tenure::users::Occasion::command_line(now),
             "tail",
         )
     });

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tenure::import::{self, Imported};
-use tenure::users;
+use tenure::users::{self, Occasion};
 use tenure_protocol::model::User;
 use tenure_protocol::session::EndReason;
 use tenure_store::{StoreError, UserRow};
@@ -40,7 +40,7 @@ impl World {
         let deleted = self
             .app
             .store
-            .write(move |tx| users::delete(tx, id, now, "tail"))
+            .write(move |tx| users::delete(tx, id, Occasion::command_line(now), "tail"))
             .await;
         assert!(deleted.unwrap());
     }
@@ -48,7 +48,7 @@ impl World {
     async fn block(&self, id: &'static str) {
         let now = self.clock.now();
         self.change(id, move |tx, row| {
-            users::set_blocked(tx, row, true, now, "tail")
+            users::set_blocked(tx, row, true, Occasion::command_line(now), "tail")
         })
         .await;
     }
@@ -118,6 +118,7 @@ async fn a_deletion_ends_sessions_and_offline_families_also_of_ended_sessions() 
     let mut other = world.browser();
     other.tokens(&OFFLINE).await;
     world.delete("auth0|ada").await;
+    tenure::work::user_ends::round(&world.app).await.unwrap();
     let ends = world
         .app
         .store
@@ -241,7 +242,13 @@ async fn apply_writes_over_what_is_there_when_it_writes() {
     let now = world.clock.now();
     world
         .change("auth0|bob", move |tx, row| {
-            users::set_password(tx, row, "new hash".to_owned(), now, "tail of bob")
+            users::set_password(
+                tx,
+                row,
+                "new hash".to_owned(),
+                Occasion::command_line(now),
+                "tail of bob",
+            )
         })
         .await;
     world.clock.advance(10);

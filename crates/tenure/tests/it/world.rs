@@ -21,7 +21,8 @@ use tenure::tenantfile::plan::{Planner, Present};
 use tenure::tenantfile::read::read;
 use tenure::tenantfile::yaml::Node;
 use tenure_cluster::Cluster;
-use tenure_protocol::Timestamp;
+use tenure_protocol::session::{End, Session};
+use tenure_protocol::{Sid, Timestamp};
 use tenure_store::StoreError;
 use tower::ServiceExt as _;
 
@@ -125,6 +126,7 @@ pub struct World {
     pub app: Arc<App>,
     pub clock: Clock,
     pub router: Router,
+    workers: Option<tenure::work::Workers>,
     _folder: tempfile::TempDir,
 }
 
@@ -292,10 +294,35 @@ impl World {
             router: tenure::router::router(app.clone()),
             app,
             clock,
+            workers: None,
             _folder: folder,
         };
         world.apply(tenant).await;
         world
+    }
+
+    /// With everything that a server does without being asked.
+    pub async fn at_work() -> Self {
+        let mut world = Self::new().await;
+        world.workers = Some(tenure::work::start(&world.app, std::future::pending()));
+        world
+    }
+
+    pub async fn session(&self, sid: Sid) -> Session {
+        let read = self.app.store.read(move |tx| tx.session(&sid)).await;
+        read.unwrap().unwrap()
+    }
+
+    /// Waits until somebody has ended the session; no request is made.
+    pub async fn end_of(&self, sid: Sid) -> End {
+        let mut notices = self.app.store.subscribe();
+        loop {
+            if let Some(end) = self.session(sid).await.end {
+                return end;
+            }
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(60), notices.recv());
+            heard.await.expect("the session was never ended").ok();
+        }
     }
 
     /// What `tenure apply` does, in this process.

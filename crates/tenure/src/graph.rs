@@ -1,0 +1,347 @@
+//! Everything about one session, put together from its rows: the three layers, each limit with its
+//! source, what ends it first, who took part and how far they were told, and what happened in it.
+
+use crate::http::iso_date;
+use crate::settings::Settings;
+use crate::tenant_log::Entry;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tenure_protocol::limits::{Caps, Source};
+use tenure_protocol::refresh::{Family, FamilyKind};
+use tenure_protocol::session::{End, Session, UserStanding};
+use tenure_protocol::{Sid, Timestamp};
+use tenure_store::{Delivery, DeliveryState, LogRow, Participant, StoreError, Tx};
+
+/// Entries of the log that are read at most.
+const ENTRIES: i64 = 1_000;
+
+/// The rows of one session.
+#[derive(Debug)]
+pub struct Rows {
+    pub session: Session,
+    pub user: UserStanding,
+    pub participants: Vec<Participant>,
+    pub families: Vec<Family>,
+    pub deliveries: Vec<Delivery>,
+    pub log: Vec<LogRow>,
+}
+
+impl Rows {
+    pub fn load(tx: &Tx<'_>, sid: &Sid) -> Result<Option<Self>, StoreError> {
+        let Some(session) = tx.session(sid)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            user: tx.user_standing(&session.user_id)?,
+            participants: tx.participants(sid)?,
+            families: tx.families_of_session(sid)?,
+            deliveries: tx.deliveries_of_session(sid)?,
+            log: tx.logs_of_session(&sid.to_string(), ENTRIES)?,
+            session,
+        }))
+    }
+}
+
+/// A limit that reaches the session or something that hangs on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    pub name: &'static str,
+    pub seconds: Option<i64>,
+    pub at: Option<String>,
+    /// `stored copy`, `setting`, `default`, `system cap`, `absolute lifetime`, `client` or `API`.
+    pub source: &'static str,
+    /// `by itself`, `at the next activity` or `at the next refresh`.
+    pub ends: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ending {
+    pub at: String,
+    pub reason: &'static str,
+    pub rule: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub from: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FamilyNode {
+    pub id: String,
+    pub client_id: String,
+    pub kind: FamilyKind,
+    pub generation: u32,
+    pub last_exchanged_at: String,
+    pub limits: Vec<Limit>,
+    pub end: Option<Ending>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeliveryNode {
+    pub state: DeliveryState,
+    pub attempts: i64,
+    pub last_at: Option<String>,
+    pub next_at: Option<String>,
+    pub last_status: Option<i64>,
+    pub last_error: Option<String>,
+}
+
+/// A relying party that took part: an application session as far as Tenure knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Application {
+    pub client_id: String,
+    pub name: String,
+    pub first_seen_at: String,
+    pub last_seen_at: String,
+    pub refresh_tokens: Vec<FamilyNode>,
+    /// How far it was told of the end; absent while nothing has ended.
+    pub delivery: Option<DeliveryNode>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Activity {
+    pub at: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub client_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ip: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
+}
+
+/// One session with all that hangs on it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Graph {
+    /// No identity provider stands behind a session yet.
+    pub upstream: Option<Value>,
+    pub limits: Vec<Limit>,
+    /// What ends it if nothing happens; absent for one that is over.
+    pub ends_first: Option<Ending>,
+    /// What would end it at the next activity before that, since a setting was lowered.
+    pub at_next_activity: Option<Ending>,
+    /// Stored, or judged now: it is over although nobody has noticed yet.
+    pub end: Option<Ending>,
+    pub applications: Vec<Application>,
+    pub activities: Vec<Activity>,
+}
+
+impl Graph {
+    pub fn of(rows: &Rows, settings: &Settings, caps: &Caps, now: Timestamp) -> Self {
+        let session = &rows.session;
+        let today = settings.limits(session.persistent, caps);
+        let over = session.verdict(None, rows.user, now);
+        let end = match &session.end {
+            Some(end) => Some(ending(end)),
+            None => over.map(|verdict| judged(verdict, now)),
+        };
+        // With a user in good standing and the far future as now, the verdict is what comes first.
+        let good = UserStanding {
+            exists: true,
+            blocked: false,
+            valid_after: Timestamp::from_millis(i64::MIN),
+        };
+        let far = Timestamp::from_millis(i64::MAX);
+        let first = session.verdict(None, good, far);
+        let first = first.filter(|_| over.is_none());
+        let stricter = session
+            .verdict(Some(&today), good, far)
+            .filter(|verdict| first.is_some_and(|first| verdict.since < first.since));
+        Self {
+            upstream: None,
+            limits: session_limits(session, settings, caps),
+            ends_first: first.map(|verdict| judged(verdict, far)),
+            at_next_activity: stricter.map(|verdict| judged(verdict, far)),
+            end,
+            applications: applications(rows, settings),
+            activities: rows.log.iter().map(activity).collect(),
+        }
+    }
+}
+
+fn ending(end: &End) -> Ending {
+    Ending {
+        at: iso_date(end.at),
+        reason: end.reason.name(),
+        rule: end.rule.clone(),
+        by: end.by.clone(),
+        from: end.from.clone(),
+    }
+}
+
+fn judged(verdict: tenure_protocol::session::Verdict, now: Timestamp) -> Ending {
+    Ending {
+        at: iso_date(verdict.since.min(now)),
+        reason: verdict.reason.name(),
+        rule: verdict.rule.name().to_owned(),
+        by: String::new(),
+        from: String::new(),
+    }
+}
+
+const fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::Setting => "setting",
+        Source::Default => "default",
+        Source::Cap => "system cap",
+        Source::AbsoluteLifetime => "absolute lifetime",
+    }
+}
+
+fn session_limits(session: &Session, settings: &Settings, caps: &Caps) -> Vec<Limit> {
+    let (today, sources) = (
+        settings.limits(session.persistent, caps),
+        settings.sources(session.persistent, caps),
+    );
+    let limit = |name, seconds, at, source, ends| Limit {
+        name,
+        seconds: Some(seconds),
+        at: Some(iso_date(at)),
+        source,
+        ends,
+    };
+    let (idle, absolute) = ("idle_timeout", "absolute_lifetime");
+    let (stored, itself, activity) = ("stored copy", "by itself", "at the next activity");
+    let copied = session.limits;
+    vec![
+        limit(
+            idle,
+            copied.idle_timeout,
+            session.idle_deadline,
+            stored,
+            itself,
+        ),
+        limit(
+            absolute,
+            copied.absolute_lifetime,
+            session.absolute_deadline,
+            stored,
+            itself,
+        ),
+        limit(
+            idle,
+            today.idle_timeout,
+            session.last_active_at.plus(today.idle_timeout),
+            source_name(sources.idle_timeout),
+            activity,
+        ),
+        limit(
+            absolute,
+            today.absolute_lifetime,
+            session.limits_since.plus(today.absolute_lifetime),
+            source_name(sources.absolute_lifetime),
+            activity,
+        ),
+    ]
+}
+
+fn applications(rows: &Rows, settings: &Settings) -> Vec<Application> {
+    let mut all: Vec<Application> = rows
+        .participants
+        .iter()
+        .map(|participant| Application {
+            client_id: participant.client_id.clone(),
+            name: settings
+                .client(&participant.client_id)
+                .map_or_else(String::new, |registered| registered.client.name.clone()),
+            first_seen_at: iso_date(participant.first_seen_at),
+            last_seen_at: iso_date(participant.last_seen_at),
+            refresh_tokens: rows
+                .families
+                .iter()
+                .filter(|family| family.client_id == participant.client_id)
+                .map(|family| family_node(family, settings))
+                .collect(),
+            delivery: rows
+                .deliveries
+                .iter()
+                .find(|delivery| delivery.client_id == participant.client_id)
+                .map(delivery_node),
+        })
+        .collect();
+    all.sort_by(|a, b| (&a.first_seen_at, &a.client_id).cmp(&(&b.first_seen_at, &b.client_id)));
+    all
+}
+
+fn family_node(family: &Family, settings: &Settings) -> FamilyNode {
+    let limit = |name, at: Option<Timestamp>| {
+        at.map(|at| Limit {
+            name,
+            seconds: None,
+            at: Some(iso_date(at)),
+            source: "client",
+            ends: "by itself",
+        })
+    };
+    let api = family.audience.as_deref().and_then(|aud| settings.api(aud));
+    let access = api.map(|api| Limit {
+        name: "access_token_lifetime",
+        seconds: Some(api.token_lifetime),
+        at: None,
+        source: "API",
+        ends: "at the next refresh",
+    });
+    let limits = [
+        limit("idle_token_lifetime", family.idle_deadline),
+        limit("token_lifetime", family.absolute_deadline),
+        access,
+    ];
+    FamilyNode {
+        id: family.family_id.to_string(),
+        client_id: family.client_id.clone(),
+        kind: family.kind,
+        generation: family.generation,
+        last_exchanged_at: iso_date(family.last_exchanged_at),
+        limits: limits.into_iter().flatten().collect(),
+        end: family.end.as_ref().map(ending),
+    }
+}
+
+fn delivery_node(delivery: &Delivery) -> DeliveryNode {
+    let is_pending = delivery.state == DeliveryState::Pending;
+    DeliveryNode {
+        state: delivery.state,
+        attempts: delivery.attempts,
+        last_at: delivery.last_at.map(iso_date),
+        next_at: is_pending.then(|| iso_date(delivery.due_at)),
+        last_status: delivery.last_status,
+        last_error: delivery.last_error.clone(),
+    }
+}
+
+fn activity(row: &LogRow) -> Activity {
+    let entry: Entry = serde_json::from_str(&row.body).unwrap_or_default();
+    Activity {
+        at: iso_date(row.at),
+        kind: row.kind.clone(),
+        client_id: entry.client_id,
+        ip: entry.ip,
+        description: entry.description,
+        details: entry.details,
+    }
+}
+
+/// What an entry's code means, for people (contract 3.10).
+pub fn code_in_words(kind: &str) -> &str {
+    match kind {
+        "s" => "signed in",
+        "ssa" => "silent sign-in",
+        "fsa" => "silent sign-in refused",
+        "slo" => "signed out",
+        "flo" => "sign-out refused",
+        "seacft" => "code exchanged",
+        "feacft" => "code exchange refused",
+        "sertft" => "refreshed",
+        "fertft" => "refresh refused",
+        "ferrt" => "refresh token reused",
+        "srrt" => "refresh tokens revoked",
+        "session_revoked" => "ended",
+        "oidc_backchannel_logout_succeeded" => "application told of the end",
+        "oidc_backchannel_logout_failed" => "telling an application failed",
+        "w" => "warning",
+        other => other,
+    }
+}
