@@ -29,6 +29,7 @@ mod navigations;
 mod openidconnect;
 mod operations;
 mod outbox;
+mod outbox_many;
 mod outbox_receiver;
 mod outbox_tls;
 mod pages;
