@@ -62,6 +62,8 @@ fn is_of_a_request(plan: &Value) -> bool {
     let background = text.starts_with("INSERT INTO logs")
         || text.contains("count(*) FROM sessions WHERE sid >=")
         || text.contains("FROM meta")
+        // On a connection of its own, a moment later, for many sessions at once.
+        || text.contains("pg_notify")
         || text.contains("FROM deliveries")
         || text.contains("leases")
         || text.contains("FROM keys");
