@@ -63,6 +63,8 @@ fn is_of_a_request(plan: &Value) -> bool {
         || text.contains("count(*) FROM sessions WHERE sid >=")
         || text.contains("FROM meta")
         || text.contains("FROM deliveries")
+        || text.contains("ORDER BY due_at")
+        || text.contains("FROM user_ends")
         || text.contains("leases")
         || text.contains("FROM keys");
     !background
