@@ -172,6 +172,13 @@ async fn issued_response(
             .user(&issued.session.user_id)
             .session(&issued.session.sid);
         context.app.log.success(&entry, context.now);
+    } else if cookie.is_none() && !context.transaction.authenticated_by(&issued.session) {
+        // Nobody typed anything: the session signed the person in to one more application.
+        let entry = context.log_entry(kind::LOGIN).detail("sso", true);
+        let entry = entry
+            .user(&issued.session.user_id)
+            .session(&issued.session.sid);
+        context.app.log.success(&entry, context.now);
     }
     let response = answer::success(&context.app, &context.settings, &context.target, answer);
     with_cookie(response, cookie)

@@ -17,6 +17,7 @@ mod cors;
 mod discovery;
 mod ends;
 mod expiry;
+mod graph;
 mod knowing;
 mod knowing_events;
 mod large_requests;

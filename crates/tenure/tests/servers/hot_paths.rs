@@ -65,6 +65,8 @@ fn is_of_a_request(plan: &Value) -> bool {
         // On a connection of its own, a moment later, for many sessions at once.
         || text.contains("pg_notify")
         || text.contains("FROM deliveries")
+        || text.contains("ORDER BY due_at")
+        || text.contains("FROM user_ends")
         || text.contains("leases")
         || text.contains("FROM keys");
     !background

@@ -9,6 +9,7 @@
 )]
 
 mod agreement;
+mod ends;
 mod faults;
 mod fleet;
 mod hot_paths;
