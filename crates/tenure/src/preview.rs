@@ -147,8 +147,8 @@ impl Settling {
 
 /// `ID.path.of.a.setting`, where the id may have dots: the longest one that is a client's.
 fn client_of<'t>(from: &Settings, text: &'t str) -> anyhow::Result<(&'t str, &'t str)> {
-    let dots = text.match_indices('.').map(|(at, _)| text.split_at(at));
-    let found = dots.filter(|(id, _)| from.client(id).is_some()).last();
+    let mut dots = text.match_indices('.').map(|(at, _)| text.split_at(at));
+    let found = dots.rfind(|(id, _)| from.client(id).is_some());
     found.map_or_else(
         || {
             let mut known: Vec<&str> = from.clients.keys().map(String::as_str).collect();
