@@ -124,7 +124,16 @@ test('an end from the command line reaches it, and only the session that ended',
   const told = JSON.parse(server.command('session', 'deliveries', sid, '--json'));
   assert.deepEqual(told.map(({ client_id: client, state, reason, last_status: status }) => [client, state, reason, status]),
     [['shop', 'delivered', 'admin_revoked', 204]]);
-  assert.equal(JSON.parse(server.command('session', 'show', sid, '--json')).deliveries[0].state, 'delivered');
+  assert.equal(JSON.parse(server.command('session', 'show', sid, '--json')).applications[0].delivery.state, 'delivered');
+});
+
+test('an idle end reaches it without anybody asking', async () => {
+  const visitor = new Visitor(new Person(server));
+  const sid = await visitor.signIn();
+  await server.advance(72 * 3600 + 1);
+  assert.ok(await visitor.isGone());
+  const [told] = JSON.parse(server.command('session', 'deliveries', sid, '--json'));
+  assert.deepEqual([told.state, told.reason], ['delivered', 'idle']);
 });
 
 test('tenure client test-logout tells what the application answers', async () => {
