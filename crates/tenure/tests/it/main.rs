@@ -40,6 +40,7 @@ mod refresh;
 mod refresh_races;
 mod simulation;
 mod tenant_file;
+mod tenant_findings;
 mod tenant_users;
 mod token;
 mod user_ends;
