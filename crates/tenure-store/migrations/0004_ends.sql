@@ -39,6 +39,3 @@ CREATE TABLE user_ends (
   keep_sid BLOB,                  -- the session in which a person changed their own password
   at       BIGINT NOT NULL
 );
-
--- What happened in one session.
-CREATE INDEX logs_sid ON logs (sid, log_id);

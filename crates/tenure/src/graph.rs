@@ -36,7 +36,7 @@ impl Rows {
             participants: tx.participants(sid)?,
             families: tx.families_of_session(sid)?,
             deliveries: tx.deliveries_of_session(sid)?,
-            log: tx.logs_of_session(&sid.to_string(), ENTRIES)?,
+            log: tx.logs_of_session(&session.user_id, &sid.to_string(), ENTRIES)?,
             session,
         }))
     }

@@ -90,12 +90,18 @@ impl Tx<'_> {
         self.query(&sql, &values, read)
     }
 
-    /// What happened in a session, oldest first.
-    pub fn logs_of_session(&self, sid: &str, most: i64) -> Result<Vec<LogRow>, StoreError> {
+    /// What happened in a session of a user, oldest first. Found among the user's entries: an index by
+    /// session would cost every refresh a page of its own.
+    pub fn logs_of_session(
+        &self,
+        user_id: &str,
+        sid: &str,
+        most: i64,
+    ) -> Result<Vec<LogRow>, StoreError> {
         self.query(
-            "SELECT log_id, at, type, user_id, sid, body FROM logs WHERE sid = $1 \
-             ORDER BY log_id LIMIT $2",
-            &[sid.into(), most.into()],
+            "SELECT log_id, at, type, user_id, sid, body FROM logs \
+             WHERE user_id = $1 AND sid = $2 ORDER BY log_id LIMIT $3",
+            &[user_id.into(), sid.into(), most.into()],
             read,
         )
     }
