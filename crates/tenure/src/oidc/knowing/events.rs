@@ -1,10 +1,8 @@
 //! `GET /session/events`: the status as a stream of events, read with fetch (HTML, server-sent events).
 
-use super::{Question, Seen};
+use super::Seen;
 use crate::app::App;
 use crate::http::Caller;
-use crate::oidc::cors;
-use crate::respond;
 use crate::streams::Full;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,24 +10,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use std::sync::Arc;
-use tenure_protocol::RefusalReason;
 use tenure_protocol::status::Change;
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
-    if cors::is_preflight(request.method()) {
-        return super::preflight(&app, &caller, request.headers());
-    }
-    let question = Question::read(app.clone(), caller, request.headers().clone()).await;
-    let question = Arc::new(question);
-    let asked = question.clone();
-    let found = match app.store.read(move |tx| asked.find(tx)).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return question.refused(RefusalReason::AccessTokenInvalid),
-        Err(error) => return respond::broken(&error.into()),
+    let (question, found) = match super::to_read(&app, caller, request).await {
+        Ok(readable) => readable,
+        Err(response) => return response,
     };
-    if let Err(reason) = found.asking.may_read() {
-        return question.refused(reason);
-    }
     let sid = found.session.sid;
     let seen = Seen::new(&app, found.session, found.user.as_ref(), question.now);
     if seen.mark.is_over() {

@@ -235,6 +235,30 @@ impl Question {
 }
 
 /// The answer to a preflight: any registered origin, with the cookie.
+/// Who may read what: the one guard in front of the status and of its stream. `Err` is the answer
+/// to a preflight or a refusal.
+async fn to_read(
+    app: &Arc<App>,
+    caller: Caller,
+    request: axum::extract::Request,
+) -> Result<(Arc<Question>, Found), Response> {
+    if cors::is_preflight(request.method()) {
+        return Err(preflight(app, &caller, request.headers()));
+    }
+    let question = Question::read(app.clone(), caller, request.headers().clone()).await;
+    let question = Arc::new(question);
+    let asked = question.clone();
+    let found = match app.store.read(move |tx| asked.find(tx)).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Err(question.refused(RefusalReason::AccessTokenInvalid)),
+        Err(error) => return Err(respond::broken(&error.into())),
+    };
+    match found.asking.may_read() {
+        Ok(_) => Ok((question, found)),
+        Err(reason) => Err(question.refused(reason)),
+    }
+}
+
 fn preflight(app: &App, caller: &Caller, headers: &HeaderMap) -> Response {
     let mut response = cors::preflight(app, caller, headers);
     let headers = response.headers_mut();
