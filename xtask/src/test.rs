@@ -36,7 +36,7 @@ fn end_to_end(chromium: &Path, full: bool) -> anyhow::Result<()> {
     check(
         Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&folder),
+            .current_dir(root()),
     )?;
     let mut tests = Command::new("node");
     tests
