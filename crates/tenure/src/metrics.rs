@@ -38,6 +38,7 @@ pub struct Metrics {
     deliveries: Family<Outcome, Counter>,
     outbox: Family<State, Gauge>,
     live_sessions: Gauge,
+    lateness: Histogram,
     latency: Family<Route, Histogram>,
 }
 
@@ -56,6 +57,9 @@ impl Metrics {
         let deliveries = Family::default();
         let outbox = Family::default();
         let live_sessions = Gauge::default();
+        let lateness = Histogram::new([
+            0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0,
+        ]);
         let latency = Family::new_with_constructor(latency_histogram as fn() -> Histogram);
         registry.register("logins", "Logins by outcome", logins.clone());
         registry.register("refreshes", "Refreshes by outcome", refreshes.clone());
@@ -80,6 +84,11 @@ impl Metrics {
             live_sessions.clone(),
         );
         registry.register(
+            "expiry_lateness_seconds",
+            "How long after their deadline sessions were ended by the worker",
+            lateness.clone(),
+        );
+        registry.register(
             "request_seconds",
             "Requests by route and status",
             latency.clone(),
@@ -92,6 +101,7 @@ impl Metrics {
             deliveries,
             outbox,
             live_sessions,
+            lateness,
             latency,
         }
     }
@@ -118,6 +128,11 @@ impl Metrics {
                 reason: reason.to_owned(),
             })
             .inc();
+    }
+
+    /// The worker ended a session so long after its deadline.
+    pub fn expired(&self, late: Duration) {
+        self.lateness.observe(late.as_secs_f64());
     }
 
     pub fn delivery(&self, outcome: &'static str) {

@@ -1,22 +1,28 @@
 //! `cargo xtask bench`: starts the release server and drives it from this process.
 //!
 //! Machines are noisy, so each figure is stated as a share of a limit that is measured in the same
-//! run: how many signatures or durable commits the machine manages at all, less what this load
+//! seconds: how many signatures, or bare transactions, the machine manages at all, less what this load
 //! generator itself costs beside the server.
 
 mod engine;
+mod expiry;
+mod fanout;
 mod import;
 mod limits;
 mod load;
+mod operations;
 mod report;
 mod server;
 mod streams;
 
 use crate::run::say;
 use anyhow::Context;
+use limits::Needs;
+use load::Load;
 use report::{Figure, Report};
-use server::Server;
+use server::{Seed, Server};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,12 +37,33 @@ pub struct Args {
     /// Leave out the runs with 100,000 and 1,000,000 sessions, and the import of 100,000 users
     #[arg(long)]
     quick: bool,
+    /// Only these parts; all when none is named
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
     /// The engine: the embedded one, or a PostgreSQL of the bench's own
     #[arg(long, value_enum, default_value_t = engine::Kind::Sqlite)]
     database: engine::Kind,
     /// On PostgreSQL, refresh once more beside so many expired rows
     #[arg(long, default_value_t = 10_000_000)]
     expired: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Rates of the endpoints with 1,000 sessions
+    Rates,
+    /// 100,000 and 1,000,000 sessions, and event streams
+    Large,
+    /// Two servers against one, where the database is shared
+    Servers,
+    /// Refreshes beside rows that wait for the sweep, where the database is shared
+    ExpiredRows,
+    /// Telling 1,000 relying parties of an end
+    Fanout,
+    /// 100,000 sessions that expire within a minute
+    Expiry,
+    /// The import of users
+    Import,
 }
 
 /// Connections that are kept busy.
@@ -48,39 +75,27 @@ const LISTENERS: usize = 10_000;
 /// Sessions that a run draws from.
 const SAMPLE: usize = 20_000;
 
+const REFRESH: &str = "refresh RS256, rotating, durable";
+
 pub fn run(args: &Args) -> anyhow::Result<()> {
     server::build()?;
     let duration = Duration::from_secs(args.seconds);
     let mut report = Report::default();
     say("measuring the machine's own limits …");
     let engine = engine::Engine::start(args.database)?;
-    let mut limits = limits::measure(duration)?;
-    limits.transactions = engine.bare_transactions(duration)?;
-    report.limits = limits.clone();
+    let machine = limits::Machine::new(engine.bare()?)?;
+    report.alone = machine.alone(duration / 2)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let bench = Bench {
-            engine: &engine,
-            limits: &limits,
-            duration,
-        };
-        let small = bench.small(&mut report).await?;
-        if !args.quick {
-            bench.large(&mut report, 100_000, None).await?;
-            bench.large(&mut report, 1_000_000, Some(small)).await?;
-        }
-        if engine.is_shared() {
-            bench.several_servers(&mut report).await?;
-            if !args.quick {
-                bench.beside_expired_rows(&mut report, args.expired).await?;
-            }
-        }
-        anyhow::Ok(())
-    })?;
-    if !args.quick && !engine.is_shared() {
+    let bench = Bench {
+        engine: &engine,
+        machine: &machine,
+        duration,
+    };
+    runtime.block_on(bench.run(args, &mut report))?;
+    if args.wants(Part::Import) && !args.quick && !engine.is_shared() {
         report.import = Some(import::measure(IMPORTED)?);
     }
     say(&report.table());
@@ -90,16 +105,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
 /// What every measurement of a run shares.
 struct Bench<'b> {
     engine: &'b engine::Engine,
-    limits: &'b limits::Limits,
+    machine: &'b limits::Machine,
     duration: Duration,
 }
 
 /// The machine client's request for a token of an API.
-fn machine(audience: &str) -> load::Fixed {
-    load::fixed(load::form(
+fn machine_token(audience: &str) -> operations::Fixed {
+    operations::fixed(operations::form(
         "/oauth/token",
         &[
             ("grant_type", "client_credentials"),
@@ -110,14 +131,54 @@ fn machine(audience: &str) -> load::Fixed {
     ))
 }
 
+/// Refreshes of the sample's tokens of one client, at one server or, in turn, at several of one database.
+fn refreshing(servers: &[&Server], client_id: &'static str) -> Load<operations::Refresh> {
+    let tokens: VecDeque<String> = servers
+        .first()
+        .into_iter()
+        .flat_map(|server| &server.sample)
+        .filter(|seeded| seeded.client_id == client_id)
+        .map(|seeded| seeded.token.clone())
+        .collect();
+    Load {
+        addresses: servers.iter().map(|server| server.address()).collect(),
+        connections: CONNECTIONS,
+        operation: operations::refresh(&Arc::new(Mutex::new(tokens)), client_id),
+    }
+}
+
 impl Bench<'_> {
-    /// Everything with 1,000 sessions; answers the refresh rate.
-    async fn small(&self, report: &mut Report) -> anyhow::Result<f64> {
-        let server = Server::start(self.engine, 1_000, 1_000)?;
+    async fn run(&self, args: &Args, report: &mut Report) -> anyhow::Result<()> {
+        if args.wants(Part::Rates) {
+            self.small(report).await?;
+        }
+        if args.wants(Part::Large) && !args.quick {
+            self.large(report, 100_000).await?;
+            self.large(report, 1_000_000).await?;
+        }
+        if args.wants(Part::Servers) && self.engine.is_shared() {
+            self.several_servers(report).await?;
+        }
+        if args.wants(Part::Fanout) {
+            report.fanout = Some(fanout::measure(self).await?);
+        }
+        if args.wants(Part::Expiry) && !args.quick {
+            report.expiry = Some(expiry::measure(self).await?);
+        }
+        if args.wants(Part::ExpiredRows) && self.engine.is_shared() && !args.quick {
+            self.beside_expired_rows(report, args.expired).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything with 1,000 sessions.
+    async fn small(&self, report: &mut Report) -> anyhow::Result<()> {
+        let server = Server::start(self.engine, &Seed::sessions(1_000))?;
         report.idle_memory = server.memory()?;
+        report.start_up.push((1_000, server.start_up));
         let address = server.address();
-        let token = load::access_token(address).await?;
-        let introspect = load::form(
+        let token = operations::access_token(address).await?;
+        let introspect = operations::form(
             "/oauth/introspect",
             &[
                 ("client_id", "bench-machine"),
@@ -125,144 +186,136 @@ impl Bench<'_> {
                 ("token", &token),
             ],
         );
-        let discovery = load::get("/.well-known/openid-configuration");
-        let silent = load::get(&load::silent_path());
+        let discovery = operations::get("/.well-known/openid-configuration");
+        let silent = operations::get(&operations::silent_path());
         for (name, request) in [
             ("discovery", discovery),
             ("introspection", introspect),
             ("silent authorize, no session", silent),
         ] {
-            let measured = self.measure(address, load::fixed(request)).await?;
-            report
-                .figures
-                .push(Figure::new(name, 1_000, measured, None));
+            let load = one(address, operations::fixed(request));
+            self.figure(report, (name, 1_000), &load, Needs::NOTHING)
+                .await?;
         }
-        let measured = self
-            .measure(address, machine("https://bench.example"))
-            .await?;
-        let limit = self.limits.rsa_requests(1.0, measured.generator_seconds);
-        report.figures.push(Figure::new(
-            "client_credentials RS256",
-            1_000,
-            measured,
-            Some(("RSA signatures", limit)),
-        ));
-        let measured = self
-            .measure(address, machine("https://bench-es.example"))
-            .await?;
-        let limit = self.limits.ec_requests(1.0, measured.generator_seconds);
-        report.figures.push(Figure::new(
-            "client_credentials ES256",
-            1_000,
-            measured,
-            Some(("P-256 signatures", limit)),
-        ));
-        let name = "refresh RS256, rotating, durable";
-        let refresh = self.refresh(report, name, &[&server], 1_000).await?;
-        let cookies: VecDeque<String> = server
-            .sample
-            .iter()
-            .map(|(cookie, _)| cookie.clone())
-            .collect();
-        let measured = self.measure(address, load::silent(cookies)).await?;
-        let limit = self.limits.rsa_requests(2.0, measured.generator_seconds);
-        report.figures.push(Figure::new(
-            "silent authorize + code exchange",
-            1_000,
-            measured,
-            Some(("RSA signatures", limit)),
-        ));
-        report.start_up.push((1_000, server.start_up));
-        Ok(refresh)
+        for (name, audience, needs) in [
+            (
+                "client_credentials RS256",
+                "https://bench.example",
+                Needs::rsa(1.0),
+            ),
+            (
+                "client_credentials ES256",
+                "https://bench-es.example",
+                Needs::ec(1.0),
+            ),
+        ] {
+            let load = one(address, machine_token(audience));
+            self.figure(report, (name, 1_000), &load, needs).await?;
+        }
+        let load = refreshing(&[&server], "bench-spa");
+        self.figure(
+            report,
+            (REFRESH, 1_000),
+            &load,
+            self.refresh_needs(Needs::rsa(2.0)),
+        )
+        .await?;
+        let load = refreshing(&[&server], "bench-spa-es");
+        let name = "refresh ES256, rotating, durable";
+        self.figure(
+            report,
+            (name, 1_000),
+            &load,
+            self.refresh_needs(Needs::ec(2.0)),
+        )
+        .await?;
+        let cookies = server.sample.iter().map(|seeded| seeded.cookie.clone());
+        let load = one(address, operations::silent(cookies.collect()));
+        let name = "silent authorize + code exchange";
+        self.figure(report, (name, 1_000), &load, Needs::rsa(2.0))
+            .await
     }
 
-    async fn measure(
-        &self,
-        address: std::net::SocketAddr,
-        operation: impl load::Operation,
-    ) -> anyhow::Result<load::Measured> {
-        load::measure(&[address], CONNECTIONS, self.duration, operation).await
+    /// On a shared database, whose work is done by the same cores, a transaction belongs to it.
+    const fn refresh_needs(&self, signatures: Needs) -> Needs {
+        if self.engine.is_shared() {
+            signatures.and_a_transaction()
+        } else {
+            signatures
+        }
     }
 
-    /// Refreshes at one server or, in turn, at several of one database.
-    async fn refresh(
+    async fn figure(
         &self,
         report: &mut Report,
-        name: &'static str,
-        servers: &[&Server],
-        sessions: usize,
-    ) -> anyhow::Result<f64> {
-        let tokens: VecDeque<String> = servers
-            .first()
-            .into_iter()
-            .flat_map(|server| &server.sample)
-            .map(|(_, token)| token.clone())
-            .collect();
-        let tokens = Arc::new(Mutex::new(tokens));
-        let addresses: Vec<_> = servers.iter().map(|server| server.address()).collect();
-        let refresh = load::refresh(&tokens);
-        let measured = load::measure(&addresses, CONNECTIONS, self.duration, refresh).await?;
-        let rate = measured.rate;
-        let signing = self.limits.rsa_requests(2.0, measured.generator_seconds);
-        let limit = match self.limits.transactions {
-            Some(bare) if bare < signing => ("bare transactions", bare),
-            _ => ("RSA signatures", signing),
-        };
-        report
-            .figures
-            .push(Figure::new(name, sessions, measured, Some(limit)));
-        Ok(rate)
+        (name, sessions): (&'static str, usize),
+        load: &Load<impl load::Operation>,
+        needs: Needs,
+    ) -> anyhow::Result<()> {
+        say(&format!("{name}, {sessions} sessions …"));
+        let measured = load.measure(self.machine, &needs, self.duration).await?;
+        let figure = Figure::new((name, sessions), measured, needs, self.machine.cores);
+        report.figures.push(figure);
+        Ok(())
     }
 
     /// Refresh, memory, disk and start-up with many sessions.
-    async fn large(
-        &self,
-        report: &mut Report,
-        sessions: usize,
-        small: Option<f64>,
-    ) -> anyhow::Result<()> {
+    async fn large(&self, report: &mut Report, sessions: usize) -> anyhow::Result<()> {
         say(&format!("making {sessions} sessions …"));
-        let server = Server::start(self.engine, sessions, SAMPLE)?;
+        let server = Server::start(self.engine, &Seed::sample_of(sessions, SAMPLE))?;
         report.start_up.push((sessions, server.start_up));
         report.disk.push((sessions, server.bytes_on_disk()?));
         let idle = server.memory()?;
-        let name = "refresh RS256, rotating, durable";
-        let rate = self.refresh(report, name, &[&server], sessions).await?;
+        let load = refreshing(&[&server], "bench-spa");
+        let needs = self.refresh_needs(Needs::rsa(2.0));
+        self.figure(report, (REFRESH, sessions), &load, needs)
+            .await?;
         report.memory.push((sessions, idle, server.memory()?));
+        let few = Server::start(self.engine, &Seed::sessions(1_000))?;
+        let [many, few] =
+            load::in_turn([&load, &refreshing(&[&few], "bench-spa")], self.duration).await?;
+        report.to_thousand.push((sessions, many / few));
         if report.streams.is_none() {
             report.streams = Some(streams::measure(&server, LISTENERS).await?);
-        }
-        if let Some(small) = small {
-            report.large_to_small = Some(rate / small);
         }
         Ok(())
     }
 
-    /// One server and two on the same database, one after the other.
+    /// One server and two on the same database, in turn.
     async fn several_servers(&self, report: &mut Report) -> anyhow::Result<()> {
-        let first = Server::start(self.engine, 10_000, 10_000)?;
-        let one = self
-            .refresh(report, "refresh, one server", &[&first], 10_000)
-            .await?;
+        let first = Server::start(self.engine, &Seed::sessions(10_000))?;
         let second = first.beside()?;
-        let servers = [&first, &second];
-        let two = self
-            .refresh(report, "refresh, two servers", &servers, 10_000)
-            .await?;
+        let one = refreshing(&[&first], "bench-spa");
+        // The same pool of tokens, so that no token is used twice.
+        let two = Load {
+            addresses: vec![first.address(), second.address()],
+            ..one.clone()
+        };
+        let [one, two] = load::in_turn([&one, &two], self.duration).await?;
         report.two_to_one = Some(two / one);
         Ok(())
     }
 
     /// Rows that have expired and wait for the sweep must not cost those that live anything.
     async fn beside_expired_rows(&self, report: &mut Report, rows: u64) -> anyhow::Result<()> {
-        let server = Server::start(self.engine, 10_000, 10_000)?;
-        let name = "refresh, nothing expired";
-        let before = self.refresh(report, name, &[&server], 10_000).await?;
+        let without = Server::start(self.engine, &Seed::sessions(10_000))?;
+        let beside = Server::start(self.engine, &Seed::sessions(10_000))?;
         say(&format!("making {rows} expired rows …"));
-        server.add_expired(rows)?;
-        let name = "refresh, beside expired rows";
-        let after = self.refresh(report, name, &[&server], 10_000).await?;
-        report.expired = Some((rows, after / before));
+        beside.add_expired(rows)?;
+        let loads = [
+            &refreshing(&[&without], "bench-spa"),
+            &refreshing(&[&beside], "bench-spa"),
+        ];
+        let [without, beside] = load::in_turn(loads, self.duration).await?;
+        report.expired = Some((rows, beside / without));
         Ok(())
+    }
+}
+
+fn one<O>(address: SocketAddr, operation: O) -> Load<O> {
+    Load {
+        addresses: vec![address],
+        connections: CONNECTIONS,
+        operation,
     }
 }

@@ -1,7 +1,9 @@
 //! The table, and the same as JSON.
 
+use super::expiry::Expiry;
+use super::fanout::Fanout;
 use super::import::Import;
-use super::limits::Limits;
+use super::limits::{Alone, Needs};
 use super::load::Measured;
 use super::streams::Streams;
 use serde_json::json;
@@ -13,32 +15,53 @@ pub struct Figure {
     name: &'static str,
     sessions: usize,
     measured: Measured,
+    /// What binds it, and at how many a second.
     limit: Option<(&'static str, f64)>,
+    /// Bare transactions a second in the same seconds, where they are part of what binds it.
+    transactions: Option<f64>,
 }
 
 impl Figure {
     pub fn new(
-        name: &'static str,
-        sessions: usize,
+        (name, sessions): (&'static str, usize),
         measured: Measured,
-        limit: Option<(&'static str, f64)>,
+        needs: Needs,
+        cores: f64,
     ) -> Self {
+        let rates = &measured.rates;
+        let bound = rates.bound(&needs, measured.generator_seconds, cores);
+        let transactions = (needs.transactions > 0.0).then(|| rates.transactions.rate());
         Self {
             name,
             sessions,
             measured,
-            limit,
+            limit: (!needs.is_nothing()).then_some((needs.name, bound)),
+            transactions,
         }
     }
 
     fn share(&self) -> Option<f64> {
         self.limit.map(|(_, limit)| self.measured.rate / limit)
     }
+
+    fn of_transactions(&self) -> Option<f64> {
+        self.transactions.map(|rate| self.measured.rate / rate)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let limit = |(what, limit)| json!({"of": what, "per_second": limit});
+        json!({
+            "name": self.name, "sessions": self.sessions, "per_second": self.measured.rate,
+            "p50_ms": self.measured.p50.as_secs_f64() * 1e3, "p99_ms": self.measured.p99.as_secs_f64() * 1e3,
+            "limit": self.limit.map(limit), "share": self.share(),
+            "share_of_bare_transactions": self.of_transactions(),
+        })
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Report {
-    pub limits: Limits,
+    pub alone: Alone,
     pub figures: Vec<Figure>,
     pub idle_memory: u64,
     /// Sessions, bytes before and after the load.
@@ -47,8 +70,10 @@ pub struct Report {
     pub start_up: Vec<(usize, Duration)>,
     pub import: Option<Import>,
     pub streams: Option<Streams>,
-    /// The refresh rate with a million sessions over that with a thousand.
-    pub large_to_small: Option<f64>,
+    /// Sessions, and the refresh rate with them over that with a thousand.
+    pub to_thousand: Vec<(usize, f64)>,
+    pub fanout: Option<Fanout>,
+    pub expiry: Option<Expiry>,
     /// The refresh rate of two servers over that of one.
     pub two_to_one: Option<f64>,
     /// Expired rows, and the refresh rate beside them over that without.
@@ -64,7 +89,7 @@ impl Report {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let limits = &self.limits;
+        let limits = &self.alone;
         writeln!(
             out,
             "\nthe machine: {:.0} RSA-2048 signatures/s, {:.0} P-256 signatures/s on {} cores; {:.0} durable commits/s",
@@ -88,6 +113,10 @@ impl Report {
                 }
                 _ => String::new(),
             };
+            let share = match figure.of_transactions() {
+                Some(bare) => format!("{share}; {:.0} % of bare transactions", bare * 100.0),
+                None => share,
+            };
             writeln!(
                 out,
                 "{:36} {:>9} {:>9.0} {:>8.1} {:>8.1}  {share}",
@@ -98,11 +127,10 @@ impl Report {
                 figure.measured.p99.as_secs_f64() * 1e3
             )?;
         }
-        writeln!(
-            out,
-            "\nresident memory, idle: {:.1} MB",
-            mega(self.idle_memory)
-        )?;
+        if self.idle_memory > 0 {
+            let idle = mega(self.idle_memory);
+            writeln!(out, "\nresident memory, idle: {idle:.1} MB")?;
+        }
         for (sessions, before, after) in &self.memory {
             writeln!(
                 out,
@@ -143,11 +171,42 @@ impl Report {
                 streams.processor * 100.0
             )?;
         }
-        if let Some(share) = self.large_to_small {
+        for (sessions, share) in &self.to_thousand {
             writeln!(
                 out,
-                "refresh with 1,000,000 sessions: {:.0} % of that with 1,000",
+                "refresh with {sessions} sessions: {:.0} % of that with 1,000, in turn",
                 share * 100.0
+            )?;
+        }
+        if let Some(fanout) = &self.fanout {
+            writeln!(
+                out,
+                "{} relying parties of a session: the last one knows after {:.0} ms (worst {:.0} ms)",
+                fanout.participants,
+                fanout.median.as_secs_f64() * 1e3,
+                fanout.worst.as_secs_f64() * 1e3
+            )?;
+            writeln!(
+                out,
+                "logout tokens delivered: {:.0}/s, {:.0} % of {:.0}/s (RSA signatures)",
+                fanout.per_second,
+                fanout.per_second / fanout.bound * 100.0,
+                fanout.bound
+            )?;
+        }
+        if let Some(expiry) = &self.expiry {
+            writeln!(
+                out,
+                "{} sessions expiring in {} s: half are ended within {} s, 99 % within {} s, all within {} s; \
+                 {:.0} refreshes/s beside, p99 {:.1} ms (before {:.1} ms)",
+                expiry.sessions,
+                expiry.over,
+                expiry.within(0.5),
+                expiry.within(0.99),
+                expiry.within(1.0),
+                expiry.offered,
+                expiry.p99_meanwhile.as_secs_f64() * 1e3,
+                expiry.p99_before.as_secs_f64() * 1e3
             )?;
         }
         if let Some(share) = self.two_to_one {
@@ -168,15 +227,11 @@ impl Report {
     }
 
     pub fn json(&self) -> String {
-        let figures: Vec<_> = self.figures.iter().map(|f| json!({
-            "name": f.name, "sessions": f.sessions, "per_second": f.measured.rate,
-            "p50_ms": f.measured.p50.as_secs_f64() * 1e3, "p99_ms": f.measured.p99.as_secs_f64() * 1e3,
-            "limit": f.limit.map(|(what, limit)| json!({"of": what, "per_second": limit})), "share": f.share(),
-        })).collect();
+        let figures: Vec<_> = self.figures.iter().map(Figure::json).collect();
         json!({
-            "limits": {"rsa_per_second": self.limits.rsa, "p256_per_second": self.limits.ec,
-                       "commits_per_second": self.limits.commits,
-                       "bare_transactions_per_second": self.limits.transactions, "cores": self.limits.cores},
+            "limits": {"rsa_per_second": self.alone.rsa, "p256_per_second": self.alone.ec,
+                       "commits_per_second": self.alone.commits,
+                       "bare_transactions_per_second": self.alone.transactions, "cores": self.alone.cores},
             "figures": figures,
             "idle_memory_bytes": self.idle_memory,
             "memory": self.memory.iter().map(|(n, a, b)| json!({"sessions": n, "at_start": a, "after_load": b})).collect::<Vec<_>>(),
@@ -185,7 +240,14 @@ impl Report {
             "streams": self.streams.as_ref().map(|s| json!({"listeners": s.listeners,
                 "bytes_for_each": s.each(), "processor": s.processor})),
             "import": self.import.map(|i| json!({"users": i.users, "per_second": i.rate(), "peak_memory_bytes": i.peak_memory})),
-            "million_to_thousand": self.large_to_small,
+            "to_a_thousand": self.to_thousand.iter().map(|(n, share)| json!({"sessions": n, "share": share})).collect::<Vec<_>>(),
+            "fanout": self.fanout.as_ref().map(|f| json!({"relying_parties": f.participants,
+                "last_knows_ms": f.median.as_secs_f64() * 1e3, "worst_ms": f.worst.as_secs_f64() * 1e3,
+                "per_second": f.per_second, "limit_per_second": f.bound})),
+            "expiry": self.expiry.as_ref().map(|e| json!({"sessions": e.sessions, "over_seconds": e.over,
+                "half_within_seconds": e.within(0.5), "99_percent_within_seconds": e.within(0.99),
+                "all_within_seconds": e.within(1.0), "refreshes_per_second": e.offered,
+                "p99_before_ms": e.p99_before.as_secs_f64() * 1e3, "p99_meanwhile_ms": e.p99_meanwhile.as_secs_f64() * 1e3})),
             "two_servers_to_one": self.two_to_one,
             "beside_expired_rows": self.expired.map(|(rows, share)| json!({"rows": rows, "share": share})),
         })

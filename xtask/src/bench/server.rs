@@ -16,13 +16,19 @@ clients:
     app_type: spa
     callbacks: ["http://localhost:3000/cb"]
     web_origins: ["http://localhost:3000"]
+    allowed_logout_urls: ["http://localhost:3000/"]
+  - client_id: bench-spa-es
+    name: Bench ES
+    app_type: spa
+    jwt_configuration: {alg: ES256}
+    callbacks: ["http://localhost:3000/cb"]
   - client_id: bench-machine
     name: Machine
     app_type: non_interactive
     client_secret: bench-secret
-resourceServers:
+{clients}resourceServers:
   - {identifier: "https://bench.example", name: Bench, scopes: [{value: "read:x"}]}
-  - {identifier: "https://bench-es.example", name: Bench ES, signing_alg: ES256, scopes: [{value: "read:x"}]}
+  - {identifier: "https://bench-es.example", name: Bench ES, signing_alg: ES256, allow_offline_access: true, scopes: [{value: "read:x"}]}
 clientGrants:
   - {client_id: bench-machine, audience: "https://bench.example", scope: ["read:x"]}
   - {client_id: bench-machine, audience: "https://bench-es.example", scope: ["read:x"]}
@@ -63,8 +69,41 @@ pub struct Server {
     port: u16,
     /// From the start of the process to the first `/readyz`.
     pub start_up: Duration,
-    /// Session cookies and refresh tokens of a sample of the sessions.
-    pub sample: Vec<(String, String)>,
+    /// A sample of the sessions.
+    pub sample: Vec<Seeded>,
+}
+
+/// A session that was made: its cookie's value, and a refresh token of a client.
+pub struct Seeded {
+    pub client_id: String,
+    pub cookie: String,
+    pub token: String,
+}
+
+/// What is made before the server starts.
+#[derive(Clone, Debug, Default)]
+pub struct Seed {
+    pub sessions: usize,
+    /// Of so many of them the cookies and tokens are known.
+    pub sample: usize,
+    /// More clients for the tenant file, named `rp-0`, `rp-1`, …, that take part in every session.
+    pub relying_parties: Vec<String>,
+    /// Seconds from now after which the sessions expire, and over which.
+    pub expiring: Option<(u32, u32)>,
+}
+
+impl Seed {
+    pub fn sessions(sessions: usize) -> Self {
+        Self::sample_of(sessions, sessions)
+    }
+
+    pub fn sample_of(sessions: usize, sample: usize) -> Self {
+        Self {
+            sessions,
+            sample,
+            ..Self::default()
+        }
+    }
 }
 
 /// Where the servers of one database find it.
@@ -78,11 +117,11 @@ struct Place {
 }
 
 impl Server {
-    pub fn start(engine: &Engine, sessions: usize, sample: usize) -> anyhow::Result<Self> {
-        let folder = folder(&sessions.to_string())?;
+    pub fn start(engine: &Engine, seed: &Seed) -> anyhow::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
+        let folder = folder(&port.to_string())?;
         let base_url = format!("http://localhost:{port}");
         let (url, file) = match engine {
             Engine::Sqlite => {
@@ -98,7 +137,10 @@ impl Server {
             file,
         };
         let tenant = folder.join("tenant.yaml");
-        std::fs::write(&tenant, TENANT)?;
+        std::fs::write(
+            &tenant,
+            TENANT.replace("{clients}", &seed.relying_parties.concat()),
+        )?;
         check(
             Command::new(binary())
                 .arg("apply")
@@ -107,7 +149,7 @@ impl Server {
                 .arg(&place.key_file)
                 .stdout(Stdio::null()),
         )?;
-        let sample = seed(&place, sessions, sample)?;
+        let sample = seed.make(&place)?;
         let mut server = place.serve(port)?;
         server.folder = Some(folder);
         server.sample = sample;
@@ -245,23 +287,30 @@ impl Place {
     }
 }
 
-fn seed(place: &Place, sessions: usize, sample: usize) -> anyhow::Result<Vec<(String, String)>> {
-    let output = Command::new(root().join("target/release/examples/seed"))
-        .args([&place.url, &place.base_url])
-        .args([sessions.to_string(), sample.to_string()])
-        .arg(&place.key_file)
-        .output()
-        .context("running the seed example")?;
-    if !output.status.success() {
-        bail!(
-            "seeding failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+impl Seed {
+    fn make(&self, place: &Place) -> anyhow::Result<Vec<Seeded>> {
+        let mut program = Command::new(root().join("target/release/examples/seed"));
+        program
+            .args([&place.url, &place.base_url])
+            .arg("--key-file")
+            .arg(&place.key_file)
+            .arg(format!("--sessions={}", self.sessions))
+            .arg(format!("--sample={}", self.sample))
+            .arg(format!("--participants={}", self.relying_parties.len()));
+        if let Some((after, over)) = self.expiring {
+            program
+                .arg(format!("--expire-after={after}"))
+                .arg(format!("--expire-over={over}"));
+        }
+        let text = output(&mut program)?;
+        let line = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            Some(Seeded {
+                client_id: words.next()?,
+                cookie: words.next()?,
+                token: words.next()?,
+            })
+        };
+        Ok(text.lines().filter_map(line).collect())
     }
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .collect())
 }

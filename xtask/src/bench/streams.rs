@@ -1,5 +1,6 @@
 //! What listeners cost that hear nothing: connections that read `/session/events`, one for each session.
 
+use super::operations::get_with_cookie;
 use super::server::Server;
 use anyhow::{Context, bail};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,8 +35,8 @@ impl Streams {
 pub async fn measure(server: &Server, most: usize) -> anyhow::Result<Streams> {
     let before = server.memory()?;
     let mut open = Vec::with_capacity(most);
-    for (number, (cookie, _)) in server.sample.iter().take(most).enumerate() {
-        let Some(stream) = listen(server.address(), number, cookie).await? else {
+    for (number, seeded) in server.sample.iter().take(most).enumerate() {
+        let Some(stream) = listen(server.address(), number, &seeded.cookie).await? else {
             break;
         };
         open.push(stream);
@@ -61,11 +62,8 @@ async fn listen(
     let address = 1 + u8::try_from(number / OF_AN_ADDRESS).unwrap_or(u8::MAX - 1);
     socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, address), 0)))?;
     let mut stream = socket.connect(server).await?;
-    let port = server.port();
-    let request = format!(
-        "GET /session/events HTTP/1.1\r\nhost: localhost\r\ncookie: tenure_{port}={cookie}\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await?;
+    let request = get_with_cookie("/session/events", server.port(), cookie);
+    stream.write_all(&request).await?;
     let mut answer = vec![0; 2_048];
     let read = stream.read(&mut answer).await?;
     let status = answer.get(9..12).context("no answer")?;

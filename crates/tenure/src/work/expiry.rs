@@ -62,12 +62,18 @@ async fn batch(app: &Arc<App>) -> Result<usize, StoreError> {
     let seen = app.store.write(move |tx| {
         let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let due = tx.due_sessions(now, most)?;
+        let mut deadlines = Vec::new();
         for sid in &due {
-            look(tx, sid, judge(&inner, &settings, now))?;
+            deadlines.extend(look(tx, sid, judge(&inner, &settings, now))?);
         }
-        Ok(due.len())
+        Ok((due.len(), deadlines))
     });
-    let seen = seen.await?;
+    let (seen, deadlines) = seen.await?;
+    let done = app.clock.now().millis();
+    for deadline in deadlines {
+        let late = u64::try_from(done - deadline.millis()).unwrap_or(0);
+        app.metrics.expired(Duration::from_millis(late));
+    }
     if seen == 0 {
         tokio::time::sleep(AGAIN).await;
     } else if !app.store.is_shared() {
@@ -86,26 +92,31 @@ pub(super) fn judge<'a>(app: &'a App, settings: &'a Settings, now: Timestamp) ->
     }
 }
 
-/// Ends a session whose time is over, and puts off one that was kept alive meanwhile.
-fn look(tx: &Tx<'_>, sid: &Sid, judge: Judge<'_>) -> Result<(), StoreError> {
+/// Ends a session whose time is over, and puts off one that was kept alive meanwhile. Tells when the
+/// time of one that it ended was over.
+fn look(tx: &Tx<'_>, sid: &Sid, judge: Judge<'_>) -> Result<Option<Timestamp>, StoreError> {
     match decide(tx, sid, judge) {
         Err(error @ StoreError::Corrupt { .. }) => {
             // Nobody can use it; it must not keep the others waiting.
             tracing::error!(%error, "a session cannot be ended");
-            tx.put_off_session(sid, judge.now.plus(BROKEN))
+            tx.put_off_session(sid, judge.now.plus(BROKEN))?;
+            Ok(None)
         }
         other => other,
     }
 }
 
-fn decide(tx: &Tx<'_>, sid: &Sid, judge: Judge<'_>) -> Result<(), StoreError> {
+fn decide(tx: &Tx<'_>, sid: &Sid, judge: Judge<'_>) -> Result<Option<Timestamp>, StoreError> {
     let Some((session, user)) = tx.session_and_user(sid)? else {
-        return Ok(());
+        return Ok(None);
     };
     let standing = UserRow::standing_of(user.as_ref());
     // What is stored decides: a lowered setting bites at the next activity, and this is none.
-    match session.verdict(None, standing, judge.now) {
-        Some(verdict) => sessions::expire(tx, &session, verdict, judge),
-        None => tx.put_off_session(sid, session.idle_deadline),
-    }
+    let Some(verdict) = session.verdict(None, standing, judge.now) else {
+        tx.put_off_session(sid, session.idle_deadline)?;
+        return Ok(None);
+    };
+    let since = verdict.since;
+    sessions::expire(tx, &session, verdict, judge)?;
+    Ok(Some(since))
 }
