@@ -1,6 +1,7 @@
 //! The pages that people see: server-rendered, one style sheet, no script but where the protocol needs it.
 
 mod messages;
+mod over;
 mod responses;
 pub mod text;
 
@@ -196,7 +197,7 @@ pub fn login(view: &LoginPage<'_>) -> Response {
     };
     let template = LoginTemplate {
         client_name: client_name(&view.context.client.client),
-        notice: view.over.map(|reason| text.why_over(reason)),
+        notice: view.over.map(|reason| (text.why_over)(reason)),
         problem: view.problem.map(|problem| text.problem(problem)),
         action: form_address("/login", view.sealed),
         sealed: view.sealed,

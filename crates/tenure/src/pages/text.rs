@@ -1,5 +1,6 @@
 //! The words of the pages, in each language.
 
+use super::over;
 use crate::oidc::login::Problem;
 use tenure_protocol::session::EndReason;
 
@@ -43,10 +44,8 @@ pub struct Text {
     throttled: &'static str,
     stale: &'static str,
     busy: &'static str,
-    over_idle: &'static str,
-    over_absolute: &'static str,
-    over_ended: &'static str,
-    over_credentials: &'static str,
+    /// Why the earlier session is over, for the person who was in it.
+    pub why_over: fn(EndReason) -> &'static str,
     scope_profile: &'static str,
     scope_email: &'static str,
     scope_address: &'static str,
@@ -91,10 +90,7 @@ static EN: Text = Text {
     throttled: "Too many attempts. Please wait a moment and try again.",
     stale: "This page had expired. Please sign in again.",
     busy: "Too many people are signing in right now. Please try again.",
-    over_idle: "You were signed out because you were away for a while.",
-    over_absolute: "Your session reached its longest duration. Please sign in again.",
-    over_ended: "Your session was ended. Please sign in again.",
-    over_credentials: "Your session was ended because your account changed. Please sign in again.",
+    why_over: over::english,
     scope_profile: "See your name and profile",
     scope_email: "See your e-mail address",
     scope_address: "See your postal address",
@@ -139,10 +135,7 @@ static DE: Text = Text {
     throttled: "Zu viele Versuche. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.",
     stale: "Diese Seite war abgelaufen. Bitte melden Sie sich noch einmal an.",
     busy: "Gerade melden sich zu viele Menschen an. Bitte versuchen Sie es noch einmal.",
-    over_idle: "Sie wurden abgemeldet, weil Sie eine Weile nicht da waren.",
-    over_absolute: "Ihre Sitzung hat ihre längste Dauer erreicht. Bitte melden Sie sich neu an.",
-    over_ended: "Ihre Sitzung wurde beendet. Bitte melden Sie sich neu an.",
-    over_credentials: "Ihre Sitzung wurde beendet, weil sich Ihr Konto geändert hat. Bitte melden Sie sich neu an.",
+    why_over: over::german,
     scope_profile: "Ihren Namen und Ihr Profil sehen",
     scope_email: "Ihre E-Mail-Adresse sehen",
     scope_address: "Ihre Postanschrift sehen",
@@ -175,16 +168,6 @@ impl Text {
             Problem::Throttled => self.throttled,
             Problem::Stale => self.stale,
             Problem::Busy => self.busy,
-        }
-    }
-
-    /// Why the earlier session is over, for the person who was in it.
-    pub fn why_over(&self, reason: EndReason) -> &'static str {
-        match reason {
-            EndReason::Idle => self.over_idle,
-            EndReason::Absolute => self.over_absolute,
-            EndReason::CredentialChange | EndReason::AccountDisabled => self.over_credentials,
-            _ => self.over_ended,
         }
     }
 
