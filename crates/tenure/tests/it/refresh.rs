@@ -381,7 +381,7 @@ async fn a_changed_password_ends_sessions_families_and_access_tokens() {
         StatusCode::UNAUTHORIZED
     );
     let page = browser.get(&spa(&[])).await;
-    assert!(page.body.contains("your account changed"), "{page:?}");
+    assert!(page.body.contains("your password changed"), "{page:?}");
 }
 
 #[tokio::test]
