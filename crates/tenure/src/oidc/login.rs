@@ -344,6 +344,7 @@ fn start_in(
         limits: context
             .settings
             .limits(persistent, &context.app.config.caps),
+        upstream_deadline: None,
         persistent,
         factors: vec![Factor {
             name: "pwd".to_owned(),
