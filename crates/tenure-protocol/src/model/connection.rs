@@ -108,8 +108,8 @@ pub struct UpstreamPolicy {
     /// Which accounts a verified e-mail address may join.
     pub linking: LinkPolicy,
     /// Whether a request that demands a fresh login (`prompt=login`, `max_age`) must bring back a fresh
-    /// `auth_time` from the provider.
-    pub demand_fresh_auth_time: bool,
+    /// `auth_time` from the provider. `None`: yes, but of those that never send one.
+    pub demand_fresh_auth_time: Option<bool>,
     /// What a logout token of the provider ends here.
     pub backchannel_logout: UpstreamLogoutPolicy,
     /// Before a session is extended past so many minutes since it was last confirmed, the provider is
@@ -124,7 +124,7 @@ impl Default for UpstreamPolicy {
         Self {
             session_expiry: None,
             linking: LinkPolicy::VerifiedEmail,
-            demand_fresh_auth_time: true,
+            demand_fresh_auth_time: None,
             backchannel_logout: UpstreamLogoutPolicy::Browser,
             confirm_after_minutes: None,
             confirm_grace_minutes: 60,
@@ -237,6 +237,11 @@ impl Connection {
             Some(true) | None => ExpiryPolicy::Honour,
         };
         self.upstream.session_expiry.unwrap_or(by_switch)
+    }
+
+    pub fn demands_fresh_auth_time(&self) -> bool {
+        let sends_one = !matches!(self.preset, Some(Preset::Google | Preset::Entra));
+        self.upstream.demand_fresh_auth_time.unwrap_or(sends_one)
     }
 
     /// Whether an e-mail address lies in a domain that is assigned to this connection.

@@ -14,8 +14,8 @@ pub struct Expected<'a> {
     pub issuer: &'a str,
     pub client_id: &'a str,
     pub nonce: &'a str,
-    /// The oldest authentication that will do, in seconds, where the request demanded a fresh one.
-    pub max_age: Option<i64>,
+    /// The oldest authentication that will do, where the request demanded a fresh one.
+    pub fresh_since: Option<Timestamp>,
 }
 
 /// What the token proves.
@@ -92,7 +92,7 @@ pub fn check(
     }
     check_times(&claims, now)?;
     let auth_time = instant(&claims, "auth_time");
-    check_auth_time(auth_time, expected.max_age, now)?;
+    check_auth_time(auth_time, expected.fresh_since, now)?;
     let amr = claims.get("amr").and_then(Value::as_array);
     let amr = amr.into_iter().flatten().filter_map(Value::as_str);
     Ok(Proven {
@@ -141,17 +141,17 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Fault>
 
 fn check_auth_time(
     auth_time: Option<Timestamp>,
-    max_age: Option<i64>,
+    fresh_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), Fault> {
     if auth_time.is_some_and(|at| at > now.plus(CLOCK_SKEW)) {
         return Err(Fault::AuthTimeAhead);
     }
-    let Some(max_age) = max_age else {
+    let Some(fresh_since) = fresh_since else {
         return Ok(());
     };
     let auth_time = auth_time.ok_or(Fault::AuthTimeMissing)?;
-    if now.is_more_than(max_age.saturating_add(CLOCK_SKEW), auth_time) {
+    if auth_time.plus(CLOCK_SKEW) < fresh_since {
         return Err(Fault::AuthTimeStale);
     }
     Ok(())

@@ -4,6 +4,7 @@
 pub mod expiry;
 pub mod id_token;
 pub mod linking;
+pub mod onward;
 
 /// Seconds by which clocks of two servers may differ.
 pub const CLOCK_SKEW: i64 = 60;

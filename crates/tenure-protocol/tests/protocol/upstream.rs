@@ -1,22 +1,25 @@
 //! What an identity provider's answer proves, and whose account it leads to.
 
-use crate::common::{GOOD, START as NOW, limits, login, sid};
+use crate::common::{GOOD, START, START as NOW, limits, login, sid};
 use serde_json::{Map, Value, json};
 use tenure_protocol::Timestamp;
-use tenure_protocol::model::{Connection, ExpiryPolicy, LinkPolicy};
+use tenure_protocol::authorize;
+use tenure_protocol::model::{Client, Connection, ExpiryPolicy, LinkPolicy};
+use tenure_protocol::params::Params;
 use tenure_protocol::session::{EndReason, Login, Rule, Session};
 use tenure_protocol::upstream::expiry;
 use tenure_protocol::upstream::id_token::{Expected, Fault, check};
 use tenure_protocol::upstream::linking::{self, Decision, Facts, decide};
+use tenure_protocol::upstream::onward::Onward;
 
 const ISSUER: &str = "https://idp.example/";
 
-fn expected(max_age: Option<i64>) -> Expected<'static> {
+fn expected(fresh_since: Option<Timestamp>) -> Expected<'static> {
     Expected {
         issuer: ISSUER,
         client_id: "us",
         nonce: "n-1",
-        max_age,
+        fresh_since,
     }
 }
 
@@ -87,17 +90,20 @@ fn an_id_token_is_believed_only_if_every_rule_holds() {
 fn a_fresh_login_that_was_demanded_must_be_proven() {
     let now = NOW.seconds();
     let table = [
-        (None, Some(300), Err(Fault::AuthTimeMissing)),
-        (Some(now - 360), Some(300), Ok(())),
-        (Some(now - 361), Some(300), Err(Fault::AuthTimeStale)),
-        (Some(now - 60), Some(0), Ok(())),
-        (Some(now - 61), Some(0), Err(Fault::AuthTimeStale)),
+        (None, Some(now), Err(Fault::AuthTimeMissing)),
+        (Some(now), Some(now), Ok(())),
+        // Two clocks differ by a minute at most.
+        (Some(now - 60), Some(now), Ok(())),
+        (Some(now - 61), Some(now), Err(Fault::AuthTimeStale)),
+        (Some(now - 360), Some(now - 300), Ok(())),
+        (Some(now - 361), Some(now - 300), Err(Fault::AuthTimeStale)),
         (Some(now - 100_000), None, Ok(())),
     ];
-    for (auth_time, max_age, outcome) in table {
+    for (auth_time, since, outcome) in table {
         let change = [("auth_time", json!(auth_time))];
-        let judged = check(claims(&change), &expected(max_age), NOW);
-        assert_eq!(judged.map(drop), outcome, "{auth_time:?} {max_age:?}");
+        let since = since.map(Timestamp::from_seconds);
+        let judged = check(claims(&change), &expected(since), NOW);
+        assert_eq!(judged.map(drop), outcome, "{auth_time:?} {since:?}");
     }
 }
 
@@ -409,4 +415,56 @@ fn a_connection_is_for_the_clients_it_names_and_owns_its_domains() {
     assert_eq!(connection.scope(), "openid profile email");
     connection.options.scope = Some("email  openid offline_access".to_owned());
     assert_eq!(connection.scope(), "openid email offline_access");
+}
+
+#[test]
+fn what_a_request_demands_is_passed_on() {
+    let of = |query: &str| {
+        let text = format!(
+            "response_type=code&code_challenge=I3jTFKmOI5T-yXt4CqWHBKZnt9uhdpRzxJT0qz9n4jY&code_challenge_method=S256&{query}"
+        );
+        let params = Params::parse(text.as_bytes()).unwrap();
+        authorize::parse(&params, &Client::default()).unwrap()
+    };
+    let table = [
+        ("", false, "", None),
+        ("prompt=login", true, "prompt=login max_age=0", Some(0)),
+        ("prompt=login", false, "prompt=login", None),
+        ("prompt=select_account", true, "prompt=select_account", None),
+        (
+            "prompt=login+select_account",
+            false,
+            "prompt=login select_account",
+            None,
+        ),
+        ("max_age=0", true, "prompt=login max_age=0", Some(0)),
+        ("max_age=90", true, "max_age=90", Some(-90)),
+        ("max_age=90", false, "max_age=90", None),
+        // Consent is between the person and the application, which the provider does not know.
+        ("prompt=consent", true, "", None),
+        (
+            "acr_values=a+b&login_hint=ada&ui_locales=de",
+            true,
+            "acr_values=a b login_hint=ada ui_locales=de",
+            None,
+        ),
+    ];
+    for (query, demand, passed, since) in table {
+        let request = of(query);
+        let onward = Onward::of(&request, demand, false, START);
+        let text: Vec<_> = onward
+            .parameters
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
+        assert_eq!(text.join(" "), passed, "{query}");
+        assert_eq!(onward.fresh_since, since.map(|s| START.plus(s)), "{query}");
+    }
+    let again = Onward::of(&of(""), true, true, START);
+    assert_eq!(again.parameters, [("prompt", "select_account".to_owned())]);
+    let again = Onward::of(&of("prompt=login"), false, true, START);
+    assert_eq!(
+        again.parameters,
+        [("prompt", "login select_account".to_owned())]
+    );
 }

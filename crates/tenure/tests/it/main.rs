@@ -43,6 +43,8 @@ mod tenant_file;
 mod tenant_findings;
 mod tenant_users;
 mod token;
+mod upstream;
+mod upstream_world;
 mod user_ends;
 mod userinfo;
 mod world;
