@@ -83,7 +83,9 @@ pub fn decide<'a>(facts: &Facts<'a>) -> Decision<'a> {
 /// our own tokens, so a subject that would not fit there (Core section 2: 255 ASCII characters) is hashed.
 pub fn user_id(connection: &str, subject: &str) -> String {
     let plain = format!("oidc|{connection}|{subject}");
-    let fits = plain.len() <= 255 && subject.bytes().all(|b| b.is_ascii_graphic() && b != b'|');
+    let printable = subject.bytes().all(|b| b.is_ascii_graphic());
+    // Nobody's subject can pass for another's hash: that begins with a bar.
+    let fits = plain.len() <= 255 && printable && !subject.starts_with('|') && !subject.is_empty();
     if fits {
         return plain;
     }

@@ -1,7 +1,7 @@
 //! Signing in at another identity provider, which is another Tenure.
 
-use crate::upstream_world::{Pair, Served};
-use crate::world::{START, World, claims, spa};
+use crate::upstream_world::{PROVIDER, Pair, Served};
+use crate::world::{START, TENANT, World, claims, form, spa};
 use http::StatusCode;
 use tenure_protocol::Timestamp;
 use tenure_protocol::session::EndReason;
@@ -51,10 +51,220 @@ async fn an_unknown_person_gets_an_account_and_keeps_it() {
     let mut person = pair.person();
     person.sign_in("new@corp.example").await.code();
     let first = pair.down.session(person.down.sid()).await;
+    assert_eq!(first.user_id, "oidc|corp|auth0|new-up");
     assert_eq!(
-        first.user_id,
-        "oidc|corp|auth0%7Cnew-up".replace("%7C", "|")
+        user(&pair, &first.user_id).await.name.as_deref(),
+        Some("New Person")
     );
+    // Later: another name and another address at the provider are still the same person.
+    let renamed = "users:\n  - { user_id: new-up, email: other@corp.example, name: Renamed }";
+    pair.up.world.apply(renamed).await;
+    let mut again = pair.person();
+    again.sign_in("other@corp.example").await.code();
+    let second = pair.down.session(again.down.sid()).await;
+    assert_eq!(second.user_id, first.user_id);
+    assert_ne!(second.sid, first.sid);
+    let now = user(&pair, &first.user_id).await;
+    assert_eq!(now.name.as_deref(), Some("Renamed"));
+    assert_eq!(
+        now.email.as_deref(),
+        Some("new@corp.example"),
+        "an address is no name"
+    );
+}
+
+async fn user(pair: &Pair, user_id: &str) -> tenure_protocol::model::User {
+    let user_id = user_id.to_owned();
+    let read = pair.down.app.store.read(move |tx| tx.user(&user_id));
+    read.await.unwrap().unwrap().user
+}
+
+/// The provider is told who we are in each of the ways that there are.
+#[tokio::test]
+async fn every_way_of_client_authentication() {
+    for (registered, ours) in [
+        (
+            "client_secret: s, token_endpoint_auth_method: client_secret_post",
+            "client_secret: s",
+        ),
+        (
+            "client_secret: 's:% +', token_endpoint_auth_method: client_secret_basic",
+            "client_secret: 's:% +', token_endpoint_auth_method: client_secret_basic",
+        ),
+        ("app_type: spa", "token_endpoint_auth_method: none"),
+        (
+            "token_endpoint_auth_method: private_key_jwt",
+            "scope: email",
+        ),
+    ] {
+        let up = Served::start(PROVIDER).await;
+        let connection = format!(
+            "{TENANT}\nconnections:\n  - name: corp\n    strategy: oidc\n    options: {{ issuer: '{}', \
+             client_id: proof, domain_aliases: [example.com], {ours} }}",
+            up.issuer()
+        );
+        let down = World::with(&connection).await;
+        let keys = down.app.ring().jwks().to_string();
+        let jwks = match registered.contains("jwt") {
+            true => format!(", jwks: {keys}"),
+            false => String::new(),
+        };
+        up.world
+            .apply(&format!(
+                "clients:\n  - {{ client_id: proof, name: Proof, {registered}{jwks}, \
+                 callbacks: [\"http://localhost:7100/login/callback\"] }}"
+            ))
+            .await;
+        let pair = Pair { up, down };
+        let mut person = pair.person();
+        person.sign_in("ada@example.com").await.code();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_signs_nobody_in_and_is_never_shown() {
+    let pair = Pair::start().await;
+    let other = "clients:\n  - { client_id: down, client_secret: another }";
+    pair.up.world.apply(other).await;
+    let mut person = pair.person();
+    let page = person.sign_in("ada@example.com").await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    assert!(!page.body.contains("down-secret"), "{page:?}");
+    let kind = tenure_store::DocumentKind::Connection;
+    let stored = pair.down.app.store.read(move |tx| tx.documents(kind));
+    for document in stored.await.unwrap() {
+        assert!(!document.body.contains("down-secret"), "{}", document.body);
+    }
+}
+
+/// Whatever a provider answers that is not for us signs nobody in.
+#[tokio::test]
+async fn the_way_back_is_checked_before_anything_is_believed() {
+    let pair = Pair::start().await;
+    let mut person = pair.person();
+    let sent = person.sent(&[]).await;
+    let state = sent.answered("state").unwrap();
+    let table = [
+        (
+            vec![("error", "access_denied")],
+            StatusCode::OK,
+            "did not finish",
+        ),
+        (
+            vec![("error", "server_error")],
+            StatusCode::BAD_GATEWAY,
+            "does not answer",
+        ),
+        (
+            vec![("error", "login_required")],
+            StatusCode::UNAUTHORIZED,
+            "did not work",
+        ),
+        (vec![], StatusCode::UNAUTHORIZED, "did not work"),
+        (
+            vec![("code", "invented")],
+            StatusCode::UNAUTHORIZED,
+            "did not work",
+        ),
+        (
+            vec![("code", "x"), ("iss", "https://evil.example/")],
+            StatusCode::UNAUTHORIZED,
+            "did not work",
+        ),
+        (
+            vec![("code", "x"), ("code", "y")],
+            StatusCode::UNAUTHORIZED,
+            "did not work",
+        ),
+    ];
+    for (answer, status, words) in table {
+        let mut pairs = vec![("state", state.as_str())];
+        pairs.extend(answer.iter().copied());
+        let back = format!("/login/callback?{}", form(&pairs));
+        let page = person.down.get(&back).await;
+        assert_eq!(page.status, status, "{answer:?} {page:?}");
+        assert!(page.body.contains(words), "{answer:?} {page:?}");
+        assert!(!person.down.has_session_cookie());
+    }
+    for lost in ["", "state=", "state=invented&code=x", "code=x"] {
+        let page = person.down.get(&format!("/login/callback?{lost}")).await;
+        assert!(page.body.contains("Please start again"), "{lost} {page:?}");
+    }
+    // Whoever was away for long starts over.
+    pair.down.clock.advance(3601);
+    let late = form(&[("state", state.as_str()), ("code", "x")]);
+    let page = person.down.get(&format!("/login/callback?{late}")).await;
+    assert!(page.body.contains("Please start again"), "{page:?}");
+}
+
+/// `prompt=login` at the application is a login at the provider, which proves that it was one.
+#[tokio::test]
+async fn a_fresh_login_is_demanded_and_proven() {
+    let pair = Pair::start().await;
+    let mut person = pair.person();
+    person.sign_in("ada@example.com").await.code();
+    let first = pair.down.session(person.down.sid()).await;
+    for world in [&pair.down, &pair.up.world] {
+        world.clock.advance(600);
+    }
+    let sent = person
+        .sent(&[
+            ("prompt", "login"),
+            ("acr_values", "silver"),
+            ("login_hint", "ada"),
+        ])
+        .await;
+    assert_eq!(sent.answered("prompt").as_deref(), Some("login"));
+    assert_eq!(sent.answered("max_age").as_deref(), Some("0"));
+    assert_eq!(sent.answered("acr_values").as_deref(), Some("silver"));
+    assert_eq!(sent.answered("login_hint").as_deref(), Some("ada"));
+    let path = pair.up.path(sent.location()).to_owned();
+    let page = person.up.get(&path).await;
+    assert_eq!(page.status, StatusCode::OK, "the provider asks again");
+    person.through(&sent, "ada@example.com").await.code();
+    let renewed = pair.down.session(person.down.sid()).await;
+    assert_eq!(renewed.sid, first.sid, "the same session, renewed");
+    assert!(renewed.authenticated_at > first.authenticated_at);
+
+    // A provider that takes the demand for nothing: its answer is an old login.
+    let sent = person.sent(&[("prompt", "login")]).await;
+    let meek = sent
+        .location()
+        .replace("prompt=login", "prompt=")
+        .replace("max_age=0", "max_age=9999");
+    for world in [&pair.down, &pair.up.world] {
+        world.clock.advance(600);
+    }
+    let sent_again = person.sent(&[("prompt", "login")]).await;
+    let fresh_state = sent_again.answered("state").unwrap();
+    let meek = replaced(&meek, "state", &fresh_state);
+    let meek = replaced(&meek, "nonce", &sent_again.answered("nonce").unwrap());
+    let meek = replaced(
+        &meek,
+        "code_challenge",
+        &sent_again.answered("code_challenge").unwrap(),
+    );
+    let back = person.up.get(pair.up.path(&meek)).await;
+    let page = person.down.get(back.location()).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{page:?}");
+    assert_eq!(pair.down.session(person.down.sid()).await, renewed);
+}
+
+fn replaced(url: &str, name: &str, value: &str) -> String {
+    let mut url = url::Url::parse(url).unwrap();
+    let pairs: Vec<(String, String)> = url
+        .query_pairs()
+        .map(|(n, v)| {
+            let v = if n == name {
+                value.to_owned()
+            } else {
+                v.into_owned()
+            };
+            (n.into_owned(), v)
+        })
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(pairs);
+    url.into()
 }
 
 #[tokio::test]
