@@ -44,6 +44,7 @@ mod tenant_findings;
 mod tenant_users;
 mod token;
 mod upstream;
+mod upstream_findings;
 mod upstream_world;
 mod user_ends;
 mod userinfo;

@@ -1,9 +1,11 @@
 //! Signing in at another identity provider, which is another Tenure.
 
 use crate::upstream_world::{PROVIDER, Pair, Served};
-use crate::world::{START, TENANT, World, claims, form, spa};
+use crate::world::{START, TENANT, World, claims, form, silent, spa};
 use http::StatusCode;
+use tenure::graph::{Graph, Rows};
 use tenure_protocol::Timestamp;
+use tenure_protocol::limits::Caps;
 use tenure_protocol::session::EndReason;
 
 #[tokio::test]
@@ -289,33 +291,79 @@ async fn the_upstream_session_is_a_lane_of_the_graph() {
     let mut person = pair.person();
     person.sign_in("ada@example.com").await.code();
     let sid = person.down.sid();
+    let graph = pair.down.graph(sid).await;
+    let lane = &graph["upstream"][0];
+    for (name, value) in [
+        ("connection", "corp"),
+        ("issuer", &pair.up.issuer()),
+        ("subject", "auth0|ada-up"),
+        ("idp_sid", &person.sid_there()),
+        ("auth_time", "2026-01-01T00:00:00.000Z"),
+        ("idp_expires_at", "2026-01-01T04:00:00.000Z"),
+        ("session_expiry", "honour"),
+    ] {
+        assert_eq!(lane[name], value, "{name}");
+    }
+    let limit = &graph["limits"][4];
+    assert_eq!(limit["name"], "upstream_expiry");
+    assert_eq!(limit["source"], "upstream session");
+    assert_eq!(limit["at"], "2026-01-01T04:00:00.000Z");
+    // Its tokens are kept, and not in the clear.
     let rows = pair
         .down
         .app
         .store
         .read(move |tx| tx.upstream_sessions(&sid));
-    let row = rows.await.unwrap().remove(0);
-    assert_eq!(row.issuer, pair.up.issuer());
-    assert_eq!(row.subject, "auth0|ada-up");
-    assert_eq!(
-        row.upstream_sid,
-        Some(
-            person
-                .up
-                .cookies
-                .values()
-                .find(|v| v.contains('.'))
-                .unwrap()
-                .split('.')
-                .next()
-                .unwrap()
-                .to_owned()
-        )
-    );
-    assert_eq!(row.auth_time, Some(Timestamp::from_seconds(START)));
-    // Its tokens are there, and not in the clear.
-    let sealed = row.sealed.unwrap();
+    let sealed = rows.await.unwrap().remove(0).sealed.unwrap();
     assert!(!String::from_utf8_lossy(&sealed).contains("eyJ"));
+    // An hour short of the end that the provider set, that is what ends it first.
+    for _ in 0..4 {
+        pair.down.clock.advance(3_500);
+        person.down.get(&silent(&[])).await;
+    }
+    let graph = pair.down.graph(sid).await;
+    assert_eq!(graph["ends_first"]["reason"], "upstream_expired");
+    assert_eq!(graph["ends_first"]["rule"], "upstream_session_expiry");
+    let session = pair.down.session(sid).await;
+    let rows = pair.down.app.store.read(move |tx| Rows::load(tx, &sid));
+    let rows = rows.await.unwrap().unwrap();
+    let settings = pair.down.app.settings.current();
+    let graph = Graph::of(&rows, &settings, &Caps::default(), pair.down.clock.now());
+    let text = tenure::cli::session_text::text(&session, &graph);
+    for line in [
+        "upstream session at corp (http://localhost:",
+        "  subject             auth0|ada-up",
+        "  expires             2026-01-01T04:00:00.000Z",
+        "  upstream_expiry                     2026-01-01T04:00:00.000Z  (upstream session; by itself)",
+        "by rule upstream_session_expiry",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+/// A provider that sends no `session_expiry` is none that may be required to.
+#[tokio::test]
+async fn what_becomes_of_session_expiry_is_a_policy() {
+    let silent_provider = PROVIDER.replace("name: Down", "name: Down\n    session_expiry: off");
+    for (policy, provider, deadline) in [
+        ("require", PROVIDER, Some(Some(4))),
+        ("ignore", PROVIDER, Some(None)),
+        ("honour", silent_provider.as_str(), Some(None)),
+        ("require", silent_provider.as_str(), None),
+    ] {
+        let more = format!("    upstream: {{ session_expiry: {policy} }}\n");
+        let pair = Pair::of(provider, &more).await;
+        let mut person = pair.person();
+        let answer = person.sign_in("ada@example.com").await;
+        let Some(hours) = deadline else {
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{policy}");
+            continue;
+        };
+        answer.code();
+        let session = pair.down.session(person.down.sid()).await;
+        let at = hours.map(|hours| Timestamp::from_seconds(START + hours * 3600));
+        assert_eq!(session.upstream_deadline, at, "{policy}");
+    }
 }
 
 #[tokio::test]
@@ -326,11 +374,11 @@ async fn the_session_ends_when_the_provider_says_so() {
     let sid = person.down.sid();
     for _ in 0..4 {
         pair.down.clock.advance(3599);
-        let silent = person.down.get(&crate::world::silent(&[])).await;
+        let silent = person.down.get(&silent(&[])).await;
         assert!(silent.body.contains("\"code\""), "{silent:?}");
     }
     pair.down.clock.advance(5);
-    let silent = person.down.get(&crate::world::silent(&[])).await;
+    let silent = person.down.get(&silent(&[])).await;
     assert!(silent.body.contains("login_required"), "{silent:?}");
     let end = pair.down.session(sid).await.end.unwrap();
     assert_eq!(end.reason, EndReason::UpstreamExpired);

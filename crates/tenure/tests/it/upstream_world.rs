@@ -90,7 +90,12 @@ impl Pair {
     }
 
     pub async fn with(more: &str) -> Self {
-        let up = Served::start(PROVIDER).await;
+        Self::of(PROVIDER, more).await
+    }
+
+    /// With another provider's tenant.
+    pub async fn of(provider: &str, more: &str) -> Self {
+        let up = Served::start(provider).await;
         let down = World::with(&tenant_with(&up, more)).await;
         Self { up, down }
     }
@@ -132,6 +137,14 @@ impl Person<'_> {
         };
         let location = back.location().to_owned();
         self.down.get(&location).await
+    }
+
+    /// The provider's name for the session there.
+    pub fn sid_there(&self) -> String {
+        let cookies = self.up.cookies.iter();
+        let mut sessions = cookies.filter(|(name, _)| !name.contains("-form"));
+        let (_, value) = sessions.next().unwrap();
+        value.split('.').next().unwrap().to_owned()
     }
 
     /// Signs in to the single-page application by way of the provider.
