@@ -127,9 +127,8 @@ fn what_an_id_token_proves_is_kept() {
     assert_eq!((bare.sid, bare.auth_time, bare.acr), (None, None, None));
 }
 
-/// Lesson CVE-2026-1190: a provider's deadline is an input that is enforced.
 #[test]
-fn session_expiry_caps_as_the_policy_says() {
+fn cve_2026_1190_session_expiry_caps_as_the_policy_says() {
     use ExpiryPolicy::{Honour, Ignore, Require};
     use expiry::Fault::{Missing, Past, Unreadable};
     let now = NOW.seconds();

@@ -387,7 +387,7 @@ async fn the_session_ends_when_the_provider_says_so() {
 }
 
 #[tokio::test]
-async fn zitadel_an_answer_counts_once_and_only_in_its_own_browser() {
+async fn cve_2025_46815_an_answer_counts_once_and_only_in_its_own_browser() {
     let pair = Pair::start().await;
     let mut person = pair.person();
     let sent = person.sent(&[]).await;
@@ -452,4 +452,20 @@ async fn a_provider_that_does_not_answer_is_said_to_be_away() {
         .submit_login(&page, "ada@example.com", crate::world::PASSWORD)
         .await;
     answer.code();
+}
+
+/// A provider at the right address that speaks for somebody else (mix-up, RFC 9207).
+#[tokio::test]
+async fn metadata_of_another_issuer_are_refused() {
+    let up = Served::start(PROVIDER).await;
+    let base = &up.base;
+    let tenant = format!(
+        "{TENANT}\nconnections:\n  - name: corp\n    strategy: oidc\n    options: {{ \
+         issuer: 'https://idp.example/', client_id: down, client_secret: s, \
+         discovery_url: '{base}/.well-known/openid-configuration' }}"
+    );
+    let down = World::with(&tenant).await;
+    let mut browser = down.browser();
+    let page = browser.get(&spa(&[("connection", "corp")])).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{page:?}");
 }
