@@ -5,7 +5,7 @@ mod over;
 mod responses;
 pub mod text;
 
-pub use messages::{broken, error, logout_refused, signed_out, start_over, still_signed_in};
+pub use messages::{broken, error, go_on, logout_refused, signed_out, start_over, still_signed_in};
 pub use responses::{form_post, web_message};
 
 use crate::app::App;

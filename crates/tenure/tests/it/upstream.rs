@@ -405,7 +405,7 @@ async fn cve_2025_46815_an_answer_counts_once_and_only_in_its_own_browser() {
     stranger.get(&spa(&[])).await;
     stranger.get(&back).await;
     assert!(!stranger.has_session_cookie());
-    person.down.get(&back).await.code();
+    person.come_back(&back).await.code();
     let first = person.down.cookies.clone();
     let again = person.down.get(&back).await;
     assert_eq!(again.status, StatusCode::UNAUTHORIZED, "{again:?}");

@@ -136,7 +136,18 @@ impl Person<'_> {
             page
         };
         let location = back.location().to_owned();
-        self.down.get(&location).await
+        self.come_back(&location).await
+    }
+
+    /// Opens an address of ours to which the provider sent, and goes on where the page goes by itself.
+    pub async fn come_back(&mut self, location: &str) -> Answer {
+        let mut answer = self.down.get(location).await;
+        if let Some((_, rest)) = answer.body.split_once("content=\"0;url=") {
+            assert_eq!(answer.status, StatusCode::OK);
+            let target = rest.split('"').next().unwrap().replace("&#38;", "&");
+            answer.headers.insert("location", target.parse().unwrap());
+        }
+        answer
     }
 
     /// The provider's name for the session there.

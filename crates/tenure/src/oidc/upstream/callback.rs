@@ -9,10 +9,10 @@ use crate::oidc::authorize::{self, Context};
 use crate::oidc::par::{self, Standing};
 use crate::oidc::transaction::Transaction;
 use crate::oidc::{login, sign_in};
-use crate::pages;
+use crate::pages::{self, Reader};
 use crate::upstream::{Fault, Provider, Tokens, redeem, userinfo};
-use ::http::HeaderMap;
-use axum::extract::{Request, State};
+use ::http::{HeaderMap, Uri, header};
+use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
 use std::sync::Arc;
@@ -28,12 +28,26 @@ pub async fn handle(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    request: Request,
+    uri: Uri,
 ) -> Response {
-    let query = request.uri().query().unwrap_or_default();
+    let query = uri.query().unwrap_or_default();
+    let response = come_back(app.clone(), caller, &headers, query).await;
+    let target = response.headers().get(header::LOCATION);
+    let Some(target) = target.and_then(|target| target.to_str().ok()) else {
+        return response;
+    };
+    let mut page = pages::go_on(&app, Reader::from(&headers), target.to_owned());
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut()
+            .append(header::SET_COOKIE, cookie.clone());
+    }
+    page
+}
+
+async fn come_back(app: Arc<App>, caller: Caller, headers: &HeaderMap, query: &str) -> Response {
     // A repeated parameter could be read in two ways: none is.
     let Ok(params) = Params::parse(query.as_bytes()) else {
-        return lost(&app, &headers);
+        return lost(&app, headers);
     };
     let errand = params
         .get("state")
@@ -43,24 +57,24 @@ pub async fn handle(
     let now = app.clock.now();
     // Another browser's errand is nobody's here: or a stranger could sign a person in as themselves.
     let errand = errand.filter(|errand| {
-        errand.is_fresh(now) && errand.is_of_browser(app.form_cookie(&headers).as_deref())
+        errand.is_fresh(now) && errand.is_of_browser(app.form_cookie(headers).as_deref())
     });
     let Some(errand) = errand else {
-        return lost(&app, &headers);
+        return lost(&app, headers);
     };
     match par::standing(&app, &errand.transaction, now).await {
-        Ok(Standing::Used) => return authorize::start_over(&app, &headers, &errand.transaction),
+        Ok(Standing::Used) => return authorize::start_over(&app, headers, &errand.transaction),
         Ok(_) => {}
-        Err(error) => return pages::broken(&app, &headers, &error.into()),
+        Err(error) => return pages::broken(&app, headers, &error.into()),
     }
-    let cookie = app.session_cookie(&headers);
+    let cookie = app.session_cookie(headers);
     let transaction = Transaction {
         authenticated: None,
         ..errand.transaction.clone()
     };
     let context = match authorize::context(app.clone(), caller, transaction, cookie) {
         Ok(context) => context,
-        Err(unfit) => return unfit.answer(&app, &headers),
+        Err(unfit) => return unfit.answer(&app, headers),
     };
     // Judged with today's settings: a connection that was removed or withdrawn meanwhile signs nobody in.
     let connection = match context
@@ -68,9 +82,9 @@ pub async fn handle(
         .connection_for(&errand.connection, &context.client.client)
     {
         Ok(connection) => Arc::clone(connection),
-        Err(_) => return login::page(&context, &headers, None, None),
+        Err(_) => return login::page(&context, headers, None, None),
     };
-    arrive(context, &headers, (&errand, &connection), &params).await
+    arrive(context, headers, (&errand, &connection), &params).await
 }
 
 async fn arrive(
