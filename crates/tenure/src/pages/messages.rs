@@ -61,7 +61,7 @@ struct ContinueTemplate {
 
 /// Takes the person on by themselves, in place of a redirect: what a redirect continues is a form that
 /// another server's page sent, and that page's `form-action` would have to allow our application, which
-/// it does not know (Chromium applies it to every redirect that follows).
+/// it does not know (decision 102).
 pub fn go_on(app: &App, reader: Reader<'_>, target: String) -> Response {
     let template = ContinueTemplate {
         frame: frame(app, reader),
