@@ -60,6 +60,8 @@ pub struct AuthorizeRequest {
     pub claims: Option<Value>,
     pub acr_values: Option<String>,
     pub audience: Option<String>,
+    /// The connection to go straight to, past the login page (contract 3.3).
+    pub connection: Option<String>,
 }
 
 /// The response mode by which even a broken request is answered.
@@ -116,6 +118,7 @@ pub fn parse(params: &Params, client: &Client) -> Result<AuthorizeRequest, Refus
         claims: parse_claims(params)?,
         acr_values: owned(params, "acr_values")?,
         audience: owned(params, "audience")?,
+        connection: owned(params, "connection")?,
     })
 }
 

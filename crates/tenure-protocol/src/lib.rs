@@ -25,6 +25,7 @@ pub mod simulate;
 pub mod status;
 pub mod time;
 pub mod tokens;
+pub mod upstream;
 pub mod user_end;
 
 pub use ids::{FamilyId, Sid};

@@ -26,6 +26,8 @@ pub enum RefusalReason {
     CodeVerifierMissing,
     CodeVerifierUnexpected,
     CodeVerifierWrong,
+    ConnectionNotEnabled,
+    ConnectionUnknown,
     ConsentRequired,
     CredentialsWrong,
     GrantNotAllowed,
@@ -149,6 +151,11 @@ impl RefusalReason {
             Self::CodeVerifierMissing | Self::CodeVerifierUnexpected | Self::CodeVerifierWrong => {
                 ("invalid_grant", "Failed to verify code verifier")
             }
+            Self::ConnectionNotEnabled => (
+                "invalid_request",
+                "the connection is not enabled for the client",
+            ),
+            Self::ConnectionUnknown => ("invalid_request", "the connection was not found"),
             Self::ConsentRequired => ("consent_required", "Consent required"),
             Self::CredentialsWrong => ("invalid_grant", "Wrong email or password."),
             Self::GrantNotAllowed => (

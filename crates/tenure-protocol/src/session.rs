@@ -21,6 +21,9 @@ pub struct Session {
     pub limits: Limits,
     pub idle_deadline: Timestamp,
     pub absolute_deadline: Timestamp,
+    /// The `session_expiry` of the identity provider that vouched for the person, if it sent one: the
+    /// absolute deadline is never later.
+    pub upstream_deadline: Option<Timestamp>,
     /// Whether the cookie carries an expiry (else it goes with the browser).
     pub persistent: bool,
     pub state: AuthState,
@@ -141,6 +144,8 @@ pub struct Login {
     pub user_id: String,
     pub secret_hash: [u8; 32],
     pub limits: Limits,
+    /// When the identity provider that vouched for the person wants the session to be over.
+    pub upstream_deadline: Option<Timestamp>,
     pub persistent: bool,
     pub factors: Vec<Factor>,
     pub device: Device,
@@ -168,6 +173,8 @@ pub enum Rule {
     /// The deadlines stored on the session.
     StoredAbsolute,
     StoredIdle,
+    /// The upstream session's own end, as its identity provider told it at the login.
+    UpstreamExpiry,
     /// Today's settings, lower than those copied.
     SettingAbsolute,
     SettingIdle,
@@ -181,6 +188,7 @@ impl Rule {
             Self::ValidAfter => "valid_after",
             Self::StoredAbsolute => "stored_absolute",
             Self::StoredIdle => "stored_idle",
+            Self::UpstreamExpiry => "upstream_session_expiry",
             Self::SettingAbsolute => "setting_absolute",
             Self::SettingIdle => "setting_idle",
         }
@@ -190,7 +198,8 @@ impl Rule {
 impl Session {
     /// A login makes a new session: new id, new deadlines.
     pub fn start(sid: Sid, login: Login, now: Timestamp) -> Self {
-        let absolute_deadline = now.plus(login.limits.absolute_lifetime);
+        let own = now.plus(login.limits.absolute_lifetime);
+        let absolute_deadline = login.upstream_deadline.map_or(own, |at| own.min(at));
         Self {
             sid,
             user_id: login.user_id,
@@ -202,6 +211,7 @@ impl Session {
             limits: login.limits,
             idle_deadline: now.plus(login.limits.idle_timeout).min(absolute_deadline),
             absolute_deadline,
+            upstream_deadline: login.upstream_deadline,
             persistent: login.persistent,
             state: AuthState::Full,
             factors: login.factors,
@@ -268,8 +278,8 @@ impl Session {
         self.authenticated_at.min(self.limits_since)
     }
 
-    /// The earliest limit that reaches this session. Of equal ones the absolute wins, since no
-    /// activity could have helped.
+    /// The earliest limit that reaches this session. Of equal ones the upstream's wins, which the
+    /// absolute deadline follows, then the absolute, since no activity could have helped.
     pub(crate) fn first_deadline(&self, today: Option<&Limits>) -> (Timestamp, EndReason, Rule) {
         let (absolute, idle) = (EndReason::Absolute, EndReason::Idle);
         let setting_absolute = today.map(|today| {
@@ -281,7 +291,12 @@ impl Session {
             (at, idle, Rule::SettingIdle)
         });
         // In the order of preference: a later one must lie strictly before.
-        let mut first = (self.absolute_deadline, absolute, Rule::StoredAbsolute);
+        let mut first = match self.upstream_deadline {
+            Some(at) if at <= self.absolute_deadline => {
+                (at, EndReason::UpstreamExpired, Rule::UpstreamExpiry)
+            }
+            _ => (self.absolute_deadline, absolute, Rule::StoredAbsolute),
+        };
         let stored_idle = Some((self.idle_deadline, idle, Rule::StoredIdle));
         for limit in [setting_absolute, stored_idle, setting_idle]
             .into_iter()

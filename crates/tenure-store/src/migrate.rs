@@ -14,7 +14,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const MIGRATIONS: [Migration; 4] = [
+pub(crate) const MIGRATIONS: [Migration; 5] = [
     Migration {
         number: 1,
         usable_by: 1,
@@ -34,6 +34,11 @@ pub(crate) const MIGRATIONS: [Migration; 4] = [
         number: 4,
         usable_by: 1,
         sql: include_str!("../migrations/0004_ends.sql"),
+    },
+    Migration {
+        number: 5,
+        usable_by: 1,
+        sql: include_str!("../migrations/0005_upstream.sql"),
     },
 ];
 

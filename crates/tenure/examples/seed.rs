@@ -172,6 +172,7 @@ fn session(
         user_id: user_id.to_owned(),
         secret_hash: mac::sha256(secret),
         limits,
+        upstream_deadline: None,
         persistent: true,
         factors: vec![Factor {
             name: "pwd".to_owned(),

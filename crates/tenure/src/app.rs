@@ -17,6 +17,7 @@ use crate::readiness::Readiness;
 use crate::settings::{Cache, Settings};
 use crate::streams::Streams;
 use crate::tenant_log::Batcher;
+use crate::upstream::Providers;
 use crate::work::outbox::Outbox;
 use anyhow::{Context, bail};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -45,6 +46,8 @@ pub struct App {
     pub macs: Macs,
     pub outbound: Outbound,
     pub outbox: Outbox,
+    /// Other identity providers, as they were last seen.
+    pub providers: Providers,
     pub refused_origins: RefusedOrigins,
     pub readiness: Readiness,
     ring: RwLock<Arc<KeyRing>>,
@@ -60,6 +63,10 @@ pub struct Macs {
     pub client_secret: MacKey,
     pub csrf: MacKey,
     pub throttle: MacKey,
+    /// By which the secret of a connection is recognised.
+    pub connection_secret: MacKey,
+    /// Under which it is sealed: it must be readable again.
+    pub sealing: Master,
 }
 
 impl Macs {
@@ -68,6 +75,8 @@ impl Macs {
             client_secret: MacKey::derive(master, "client secret"),
             csrf: MacKey::derive(master, "csrf"),
             throttle: MacKey::derive(master, "throttle"),
+            connection_secret: MacKey::derive(master, "connection secret"),
+            sealing: master.clone(),
         }
     }
 }
@@ -142,6 +151,7 @@ impl App {
             metrics: Metrics::new(),
             outbound,
             outbox: Outbox::default(),
+            providers: Providers::default(),
             refused_origins: RefusedOrigins::default(),
             readiness: Readiness::default(),
             entropy: parts.entropy,

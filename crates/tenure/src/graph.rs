@@ -7,10 +7,11 @@ use crate::tenant_log::Entry;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_protocol::limits::{Caps, Source};
+use tenure_protocol::model::ExpiryPolicy;
 use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::{End, Session, UserStanding};
 use tenure_protocol::{Sid, Timestamp};
-use tenure_store::{Delivery, DeliveryState, LogRow, Participant, StoreError, Tx};
+use tenure_store::{Delivery, DeliveryState, LogRow, Participant, StoreError, Tx, UpstreamSession};
 
 /// Entries of the log that are read at most.
 const ENTRIES: i64 = 1_000;
@@ -23,6 +24,7 @@ pub struct Rows {
     pub participants: Vec<Participant>,
     pub families: Vec<Family>,
     pub deliveries: Vec<Delivery>,
+    pub upstream: Vec<UpstreamSession>,
     pub log: Vec<LogRow>,
 }
 
@@ -36,6 +38,7 @@ impl Rows {
             participants: tx.participants(sid)?,
             families: tx.families_of_session(sid)?,
             deliveries: tx.deliveries_of_session(sid)?,
+            upstream: tx.upstream_sessions(sid)?,
             log: tx.logs_of_session(&session.user_id, &sid.to_string(), ENTRIES)?,
             session,
         }))
@@ -48,7 +51,8 @@ pub struct Limit {
     pub name: &'static str,
     pub seconds: Option<i64>,
     pub at: Option<String>,
-    /// `stored copy`, `setting`, `default`, `system cap`, `absolute lifetime`, `client` or `API`.
+    /// `stored copy`, `setting`, `default`, `system cap`, `absolute lifetime`, `upstream session`,
+    /// `client` or `API`.
     pub source: &'static str,
     /// `by itself`, `at the next activity` or `at the next refresh`.
     pub ends: &'static str,
@@ -113,11 +117,34 @@ pub struct Activity {
     pub details: Map<String, Value>,
 }
 
+/// A session at another identity provider, as far as it told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UpstreamNode {
+    pub connection: String,
+    pub issuer: String,
+    pub subject: String,
+    /// The provider's name for its session; without it, no logout there can name it.
+    pub idp_sid: Option<String>,
+    pub auth_time: Option<String>,
+    pub idp_expires_at: Option<String>,
+    /// What the connection makes of that expiry: `require`, `honour` or `ignore`.
+    pub session_expiry: Option<ExpiryPolicy>,
+    pub began_at: String,
+    pub confirmed_at: String,
+    pub confirm_due_at: Option<String>,
+    pub confirm_failures: i64,
+    pub confirm_error: Option<String>,
+    pub acr: Option<String>,
+    pub amr: Vec<String>,
+    pub ended_at: Option<String>,
+    pub ended_by: Option<String>,
+}
+
 /// One session with all that hangs on it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Graph {
-    /// No identity provider stands behind a session yet.
-    pub upstream: Option<Value>,
+    /// The sessions at other identity providers that stand behind this one.
+    pub upstream: Vec<UpstreamNode>,
     pub limits: Vec<Limit>,
     /// What ends it if nothing happens; absent for one that is over.
     pub ends_first: Option<Ending>,
@@ -151,7 +178,11 @@ impl Graph {
             .verdict(Some(&today), good, far)
             .filter(|verdict| first.is_some_and(|first| verdict.since < first.since));
         Self {
-            upstream: None,
+            upstream: rows
+                .upstream
+                .iter()
+                .map(|row| upstream_node(row, settings))
+                .collect(),
             limits: session_limits(session, settings, caps),
             ends_first: first.map(|verdict| judged(verdict, far)),
             at_next_activity: stricter.map(|verdict| judged(verdict, far)),
@@ -159,6 +190,28 @@ impl Graph {
             applications: applications(rows, settings),
             activities: rows.log.iter().map(activity).collect(),
         }
+    }
+}
+
+fn upstream_node(row: &UpstreamSession, settings: &Settings) -> UpstreamNode {
+    let connection = settings.connections.get(&row.connection);
+    UpstreamNode {
+        connection: row.connection.clone(),
+        issuer: row.issuer.clone(),
+        subject: row.subject.clone(),
+        idp_sid: row.upstream_sid.clone(),
+        auth_time: row.auth_time.map(iso_date),
+        idp_expires_at: row.session_expiry.map(iso_date),
+        session_expiry: connection.map(|connection| connection.expiry_policy()),
+        began_at: iso_date(row.began_at),
+        confirmed_at: iso_date(row.confirmed_at),
+        confirm_due_at: row.confirm_due_at.map(iso_date),
+        confirm_failures: row.confirm_failures,
+        confirm_error: row.confirm_error.clone(),
+        acr: row.acr.clone(),
+        amr: row.amr.clone(),
+        ended_at: row.ended_at.map(iso_date),
+        ended_by: row.ended_by.clone(),
     }
 }
 
@@ -206,7 +259,14 @@ fn session_limits(session: &Session, settings: &Settings, caps: &Caps) -> Vec<Li
     let (idle, absolute) = ("idle_timeout", "absolute_lifetime");
     let (stored, itself, activity) = ("stored copy", "by itself", "at the next activity");
     let copied = session.limits;
-    vec![
+    let upstream = session.upstream_deadline.map(|at| Limit {
+        name: "upstream_expiry",
+        seconds: None,
+        at: Some(iso_date(at)),
+        source: "upstream session",
+        ends: itself,
+    });
+    let own = [
         limit(
             idle,
             copied.idle_timeout,
@@ -235,7 +295,8 @@ fn session_limits(session: &Session, settings: &Settings, caps: &Caps) -> Vec<Li
             source_name(sources.absolute_lifetime),
             activity,
         ),
-    ]
+    ];
+    own.into_iter().chain(upstream).collect()
 }
 
 fn applications(rows: &Rows, settings: &Settings) -> Vec<Application> {

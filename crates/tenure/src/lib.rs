@@ -32,5 +32,6 @@ pub mod streams;
 pub mod tenant_log;
 pub mod tenantfile;
 pub mod throttle;
+pub mod upstream;
 pub mod users;
 pub mod work;

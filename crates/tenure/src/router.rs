@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::oidc::{
     authorize, consent, cors, discovery, introspect, knowing, login, logout, par, revoke, token,
-    userinfo,
+    upstream, userinfo,
 };
 use crate::{http as http_edge, operations, pages, respond};
 use axum::Router;
@@ -33,6 +33,11 @@ pub fn router(app: Arc<App>) -> Router {
             navigation(get(authorize::handle).post(authorize::handle), "GET, POST"),
         )
         .route("/login", get(login::handle).post(login::handle))
+        .route("/login/upstream", navigation(get(upstream::choose), "GET"))
+        .route(
+            upstream::CALLBACK,
+            navigation(get(upstream::callback), "GET"),
+        )
         .route("/consent", get(consent::handle).post(consent::handle))
         .route("/oauth/token", post(token::handle).options(token::handle))
         .route(

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
+use tenure_protocol::RefusalReason;
 use tenure_protocol::limits::{Caps, Limits, Sources};
-use tenure_protocol::model::{Api, Client, Tenant};
+use tenure_protocol::model::{Api, Client, Connection, STRATEGY, Tenant};
 use tenure_store::{DocumentKind, StoreError, Tx};
 
 /// A client and the MAC of its secret.
@@ -25,6 +26,10 @@ pub struct Settings {
     pub apis: BTreeMap<String, Arc<Api>>,
     /// Machine clients' grants: (client id, audience) to scopes.
     pub client_grants: HashMap<(String, String), Vec<String>>,
+    /// Other identity providers, by the name of their connection.
+    pub connections: BTreeMap<String, Arc<Connection>>,
+    /// Connections that are kept and not interpreted, such as databases: to name one changes nothing.
+    pub other_connections: BTreeSet<String>,
     /// Every origin that a client registered: callbacks, web origins, allowed origins; for CORS preflights.
     pub origins: BTreeSet<String>,
 }
@@ -59,7 +64,68 @@ impl Settings {
                 .client_grants
                 .insert((grant.client_id, grant.audience), grant.scope);
         }
+        for document in tx.documents(DocumentKind::Connection)? {
+            match interpreted(&document.body) {
+                Some(connection) => {
+                    let connection = Arc::new(connection);
+                    settings.connections.insert(document.id, connection);
+                }
+                None => {
+                    settings.other_connections.insert(document.id);
+                }
+            }
+        }
         Ok(settings)
+    }
+
+    /// A connection that people of this client may sign in with.
+    ///
+    /// # Errors
+    /// There is none of this name, or it is not for this client.
+    pub fn connection_for(
+        &self,
+        name: &str,
+        client: &Client,
+    ) -> Result<&Arc<Connection>, RefusalReason> {
+        let connection = self
+            .connections
+            .get(name)
+            .ok_or(RefusalReason::ConnectionUnknown)?;
+        if connection.is_enabled_for(&client.client_id, &client.name) {
+            Ok(connection)
+        } else {
+            Err(RefusalReason::ConnectionNotEnabled)
+        }
+    }
+
+    /// The connection that a request goes straight to, if it names one that is another provider's.
+    ///
+    /// # Errors
+    /// It names one that there is not, or that is not for this client.
+    pub fn wanted_connection(
+        &self,
+        name: Option<&str>,
+        client: &Client,
+    ) -> Result<Option<&Arc<Connection>>, RefusalReason> {
+        match name {
+            None | Some(DATABASE) => Ok(None),
+            Some(name) if self.other_connections.contains(name) => Ok(None),
+            Some(name) => self.connection_for(name, client).map(Some),
+        }
+    }
+
+    /// The connections that the login page offers to people of this client.
+    pub fn offered(&self, client: &Client) -> impl Iterator<Item = &Arc<Connection>> {
+        self.connections.values().filter(|connection| {
+            connection.show_as_button && connection.is_enabled_for(&client.client_id, &client.name)
+        })
+    }
+
+    /// Whether the domain of an e-mail address is assigned to a connection.
+    pub fn is_assigned(&self, email: &str) -> bool {
+        self.connections
+            .values()
+            .any(|connection| connection.owns_address(email))
     }
 
     pub fn client(&self, client_id: &str) -> Option<&Arc<Registered>> {
@@ -88,6 +154,18 @@ pub struct ClientGrant {
     pub client_id: String,
     pub audience: String,
     pub scope: Vec<String>,
+}
+
+/// What Auth0 calls the users of its own database: ours are always there.
+const DATABASE: &str = "Username-Password-Authentication";
+
+/// A connection to another identity provider. Those that only are kept may have any shape.
+fn interpreted(body: &str) -> Option<Connection> {
+    let connection: Connection = serde_json::from_str(body).ok()?;
+    let complete = connection.strategy == STRATEGY
+        && connection.issuer().is_some()
+        && !connection.options.client_id.is_empty();
+    complete.then_some(connection)
 }
 
 /// The origins from which a client's pages call us.

@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod connection;
 mod tenant;
 mod user;
 
@@ -10,6 +11,10 @@ pub use api::{Api, ApiScope, SigningAlg, TokenDialect};
 pub use client::{
     AppType, AuthMethod, BackchannelInitiators, Client, ExpirationType, JwtConfiguration,
     OidcLogout, RefreshTokenPolicy, RotationType, SessionExpiryClaim,
+};
+pub use connection::{
+    Connection, ConnectionOptions, ExpiryPolicy, LinkPolicy, Preset, STRATEGY, UpstreamAuthMethod,
+    UpstreamLogoutPolicy, UpstreamPolicy,
 };
 pub use tenant::{CookieMode, SessionCookie, SessionSettings, Tenant};
 pub use user::{User, UserIdentifiers};

@@ -181,6 +181,7 @@ impl World {
             user_id: USER.to_owned(),
             secret_hash: [0; 32],
             limits: self.settings.limits(persistent),
+            upstream_deadline: None,
             persistent,
             factors: vec![Factor {
                 name: "pwd".to_owned(),

@@ -41,6 +41,7 @@ fn a_whole_request() {
         claims: Some(serde_json::json!({"userinfo": {}})),
         acr_values: Some("1".to_owned()),
         audience: Some("https://api/".to_owned()),
+        connection: None,
     };
     assert_eq!(read(query), Ok(expected));
 }

@@ -43,6 +43,7 @@ pub fn login(limits: Limits) -> Login {
         user_id: "auth0|ada".to_owned(),
         secret_hash: [1; 32],
         limits,
+        upstream_deadline: None,
         persistent: true,
         factors: vec![Factor {
             name: "pwd".to_owned(),

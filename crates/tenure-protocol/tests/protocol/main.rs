@@ -60,4 +60,6 @@ mod simulate_properties;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod upstream;
+#[cfg(test)]
 mod user_end;

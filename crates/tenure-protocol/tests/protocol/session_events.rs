@@ -124,6 +124,7 @@ fn a_clock_that_goes_back_does_not_shorten_what_was_promised() {
 fn again(limits_today: (i64, i64)) -> Login {
     Login {
         secret_hash: [2; 32],
+        upstream_deadline: None,
         persistent: false,
         device: Device {
             initial_ip: "198.51.100.9".to_owned(),

@@ -5,6 +5,7 @@ mod delivery;
 mod document;
 mod due;
 mod family;
+mod identity;
 mod key;
 mod lease;
 mod log;
@@ -13,14 +14,17 @@ mod one_time;
 mod session;
 mod throttle;
 mod together;
+mod upstream;
 mod user;
 
 pub use delivery::{Delivery, DeliveryState};
 pub use document::{Document, DocumentKind};
+pub use identity::Identity;
 pub use key::KeyRow;
 pub use log::LogRow;
 pub use session::{Participant, SessionFilter, SessionTrace, SweepCursor};
 pub use throttle::ThrottleRow;
+pub use upstream::{UpstreamSession, UpstreamWhom};
 pub use user::{ConsentRow, UserRow};
 
 use crate::StoreError;

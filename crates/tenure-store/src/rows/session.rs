@@ -35,6 +35,8 @@ pub(super) const SEE: &str = "INSERT INTO participants (sid, client_id, first_se
 struct Body {
     limits_since: Timestamp,
     limits: Limits,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upstream_deadline: Option<Timestamp>,
     persistent: bool,
     state: AuthState,
     factors: Vec<Factor>,
@@ -356,6 +358,7 @@ impl Tx<'_> {
             "participants",
             "codes",
             "deliveries",
+            "upstream_sessions",
             "sessions",
         ];
         if self.is_postgres() {
@@ -428,6 +431,7 @@ pub(super) fn body(session: &Session) -> Result<String, StoreError> {
     to_json(&Body {
         limits_since: session.limits_since,
         limits: session.limits,
+        upstream_deadline: session.upstream_deadline,
         persistent: session.persistent,
         state: session.state,
         factors: session.factors.clone(),
@@ -449,6 +453,7 @@ fn read(row: &Row<'_>) -> Result<Session, StoreError> {
         limits: body.limits,
         idle_deadline: row.instant(6)?,
         absolute_deadline: row.instant(7)?,
+        upstream_deadline: body.upstream_deadline,
         persistent: body.persistent,
         state: body.state,
         factors: body.factors,

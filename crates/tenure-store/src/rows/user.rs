@@ -190,6 +190,7 @@ impl Tx<'_> {
             "DELETE FROM user_identifiers WHERE user_id = $1",
             "DELETE FROM user_permissions WHERE user_id = $1",
             "DELETE FROM grants WHERE user_id = $1",
+            "DELETE FROM identities WHERE user_id = $1",
         ] {
             self.execute(sql, &[user_id.into()])?;
         }

@@ -31,6 +31,7 @@ mod support;
 mod sweep;
 mod together;
 mod transactions;
+mod upstream;
 mod variety;
 
 /// The tests of the table, each over a fresh database of one engine.
@@ -192,6 +193,13 @@ contract! {
         nobody_is_looked_at_later_than_the_idle_deadline
         a_users_end_is_kept_until_it_is_dropped
         what_a_user_is_signed_in_to_is_listed_a_few_at_a_time
+    }
+    upstream {
+        a_subject_leads_to_one_user_for_good
+        identities_go_with_their_user
+        what_is_written_of_an_upstream_session_is_read
+        a_provider_finds_its_own_sessions_and_no_others
+        an_upstream_session_is_swept_with_its_session
     }
     restore {
         ends_every_session_and_family_and_raises_the_epoch

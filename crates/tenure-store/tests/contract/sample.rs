@@ -45,6 +45,7 @@ pub fn session_at(n: u32, now: Timestamp) -> Session {
                 idle_timeout: HOUR,
                 absolute_lifetime: DAY,
             },
+            upstream_deadline: None,
             persistent: true,
             factors: vec![Factor {
                 name: "pwd".to_owned(),

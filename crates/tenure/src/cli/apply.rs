@@ -95,6 +95,10 @@ pub(super) fn read_file(file: &Path) -> anyhow::Result<(Wanted, Findings)> {
         .clients
         .iter()
         .any(|c| c.text("client_secret").is_some())
+        || wanted.connections.iter().any(|c| {
+            let secret = c.body.get("options").and_then(|o| o.get("client_secret"));
+            secret.is_some_and(serde_json::Value::is_string)
+        })
         || wanted
             .users
             .iter()

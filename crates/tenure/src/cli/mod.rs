@@ -12,7 +12,7 @@ mod preview;
 mod restore;
 mod serve;
 mod session;
-mod session_text;
+pub mod session_text;
 mod simulate;
 mod test_logout;
 mod user;

@@ -1,6 +1,6 @@
 //! One session with all that hangs on it, in lines for people.
 
-use crate::graph::{Activity, Application, Ending, Graph, Limit, code_in_words};
+use crate::graph::{Activity, Application, Ending, Graph, Limit, UpstreamNode, code_in_words};
 use crate::http::iso_date;
 use std::fmt::Write as _;
 use tenure_protocol::session::Session;
@@ -22,7 +22,7 @@ fn write(out: &mut String, session: &Session, graph: &Graph) -> std::fmt::Result
     if let Some(end) = &graph.at_next_activity {
         writeln!(out, "  an activity now or later ends it {}", described(end))?;
     }
-    writeln!(out, "\nupstream session: none")?;
+    write_upstream(out, &graph.upstream)?;
     writeln!(out, "\nsession")?;
     writeln!(
         out,
@@ -59,6 +59,48 @@ fn write(out: &mut String, session: &Session, graph: &Graph) -> std::fmt::Result
     writeln!(out, "\nwhat happened: {}", graph.activities.len())?;
     for activity in &graph.activities {
         write_activity(out, activity)?;
+    }
+    Ok(())
+}
+
+fn write_upstream(out: &mut String, sessions: &[UpstreamNode]) -> std::fmt::Result {
+    if sessions.is_empty() {
+        return writeln!(out, "\nupstream session: none");
+    }
+    for upstream in sessions {
+        writeln!(
+            out,
+            "\nupstream session at {} ({})",
+            plain(&upstream.connection),
+            plain(&upstream.issuer)
+        )?;
+        let end = upstream.ended_at.as_ref().map(|at| {
+            let by = upstream.ended_by.as_deref().unwrap_or_default();
+            format!("{at}, by {}", by.replace('_', " "))
+        });
+        let confirm = upstream.confirm_error.as_ref().map(|error| {
+            format!(
+                "{} times without an answer: {error}",
+                upstream.confirm_failures
+            )
+        });
+        let unnamed = "without a name: no logout there can name it".to_owned();
+        let lines = [
+            ("subject", Some(upstream.subject.clone())),
+            ("session", upstream.idp_sid.clone().or(Some(unnamed))),
+            ("authenticated", upstream.auth_time.clone()),
+            ("expires", upstream.idp_expires_at.clone()),
+            ("signed in here", Some(upstream.began_at.clone())),
+            ("confirmed", Some(upstream.confirmed_at.clone())),
+            ("to be confirmed", upstream.confirm_due_at.clone()),
+            ("last confirmation", confirm),
+            ("ended", end),
+        ];
+        for (name, text) in lines {
+            if let Some(text) = text {
+                writeln!(out, "  {name:19} {}", plain(&text))?;
+            }
+        }
     }
     Ok(())
 }

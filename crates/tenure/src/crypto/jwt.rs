@@ -23,16 +23,33 @@ pub enum TokenKind {
     Access,
     /// `typ: logout+jwt` (Back-Channel Logout 1.0 section 2.4).
     Logout,
+    /// `typ: client-authentication+jwt`: how we prove ourselves to another provider (RFC 7523).
+    ClientAssertion,
 }
 
+/// Signature algorithms that tokens of others may have: never a symmetric one, with which a public key
+/// would be the secret.
+pub const ASYMMETRIC: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
 impl TokenKind {
-    pub const ALL: [Self; 3] = [Self::Id, Self::Access, Self::Logout];
+    pub const ALL: [Self; 4] = [Self::Id, Self::Access, Self::Logout, Self::ClientAssertion];
 
     pub const fn typ(self) -> &'static str {
         match self {
             Self::Id => "JWT",
             Self::Access => "at+jwt",
             Self::Logout => "logout+jwt",
+            Self::ClientAssertion => "client-authentication+jwt",
         }
     }
 }
@@ -143,7 +160,7 @@ impl Pair {
 pub struct Signer {
     pub kid: String,
     pair: Pair,
-    headers: [(TokenKind, String); 3],
+    headers: [(TokenKind, String); TokenKind::ALL.len()],
     random: SystemRandom,
 }
 

@@ -10,7 +10,7 @@ use super::answer::{self, Answer, Target};
 use super::issue;
 use super::par::{self, Standing};
 use super::transaction::Transaction;
-use super::{consent, login};
+use super::{consent, login, upstream};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::pages::{self, Reader};
@@ -135,7 +135,13 @@ pub async fn resume(
 ) -> Response {
     match advance(&context).await {
         Ok(Advance::Issued(issued)) => issued_response(&context, *issued, cookie).await,
-        Ok(Advance::Login(over)) => with_cookie(login::page(&context, headers, over, None), cookie),
+        Ok(Advance::Login(over)) => {
+            let page = match context.connection() {
+                Some(connection) => upstream::begin(&context, headers, connection).await,
+                None => login::page(&context, headers, over, None),
+            };
+            with_cookie(page, cookie)
+        }
         Ok(Advance::Consent(missing)) => {
             with_cookie(consent::page(&context, headers, &missing), cookie)
         }

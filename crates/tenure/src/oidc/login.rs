@@ -3,7 +3,7 @@
 use super::answer;
 use super::authorize::{self, Context};
 use super::par::{self, Standing};
-use super::sessions::{self, Found, end_session};
+use super::sign_in::{self, Proven};
 use super::transaction::{FormGuard, Transaction, form_is_ours};
 use crate::app::App;
 use crate::http::{self, Caller, SessionCookie};
@@ -12,16 +12,15 @@ use crate::password_cost::{self, Cost};
 use crate::passwords::Check;
 use crate::tenant_log::{Entry, kind};
 use crate::throttle;
-use ::http::{HeaderMap, HeaderValue, Method};
+use ::http::{HeaderMap, Method};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use std::sync::Arc;
 use std::time::Instant;
-use tenure_protocol::model::CookieMode;
+use tenure_protocol::RefusalReason;
 use tenure_protocol::params::Params;
-use tenure_protocol::session::{End, EndReason, Factor, Login, Session};
-use tenure_protocol::{RefusalReason, Sid};
-use tenure_store::{Notice, StoreError, Tx, UserRow};
+use tenure_protocol::session::{EndReason, Session};
+use tenure_store::{StoreError, Tx, UserRow};
 
 /// Why the page is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,12 @@ pub enum Problem {
     /// The form was stale or was not shown to this browser by us.
     Stale,
     Busy,
+    /// The identity provider could not be asked.
+    UpstreamUnreachable,
+    /// What it answered signs nobody in here.
+    UpstreamRefused,
+    /// The person did not go through with it there.
+    UpstreamCancelled,
 }
 
 /// Shows the login page for a transaction.
@@ -126,8 +131,10 @@ async fn submit(
     }
     let password = form.first("password").unwrap_or_default().to_owned();
     let began = Instant::now();
-    let problem = match sign_in(&context, &username, password, began).await {
-        Ok(Ok((session, cookie))) => return signed_in(context, headers, &session, cookie).await,
+    let problem = match check_password(&context, &username, password, began).await {
+        Ok(Ok((session, cookie))) => {
+            return sign_in::finish(context, headers, &session, cookie, None).await;
+        }
         Ok(Err(problem)) => problem,
         Err(error) => return pages::broken(&app, headers, &error.into()),
     };
@@ -135,7 +142,7 @@ async fn submit(
 }
 
 /// Checks the password and starts the session. Every wrong way says the same, at the same time.
-async fn sign_in(
+async fn check_password(
     context: &Context,
     username: &str,
     password: String,
@@ -296,7 +303,7 @@ fn named(context: &Context, entry: Entry, username: &str, user: Option<&UserRow>
     }
 }
 
-/// Starts a session, or renews the live one of the same user; another user's ends `superseded`.
+/// Starts the session, if what was verified still holds in the transaction that does it.
 async fn start_session(
     context: &Context,
     verified: UserRow,
@@ -305,18 +312,22 @@ async fn start_session(
     let secret = context.app.entropy.bytes::<32>();
     let fresh_sid = context.app.entropy.sid();
     let (inner, counted) = (context.clone(), counted.clone());
-    let session = context
-        .app
-        .store
-        .write(move |tx| {
-            let session = start_in(tx, &inner, &verified, &secret, fresh_sid)?;
-            if session.is_some() {
-                throttle::forgive(tx, &counted, inner.now)?;
-            }
-            Ok(session)
-        })
-        .await?;
-    Ok(session.map(|session| {
+    let started = context.app.store.write(move |tx| {
+        let user_id = verified.user.user_id.as_str();
+        if !still_holds(&verified, tx.user(user_id)?.as_ref()) {
+            return Ok(None);
+        }
+        let proven = Proven {
+            user_id,
+            secret: &secret,
+            factor: "pwd",
+            upstream_deadline: None,
+        };
+        let session = sign_in::start(tx, &inner, &proven, fresh_sid)?;
+        throttle::forgive(tx, &counted, inner.now)?;
+        Ok(Some(session))
+    });
+    Ok(started.await?.map(|session| {
         let cookie = SessionCookie {
             sid: session.sid,
             secret,
@@ -325,91 +336,10 @@ async fn start_session(
     }))
 }
 
-/// `None`: what was verified no longer holds.
-fn start_in(
-    tx: &Tx<'_>,
-    context: &Context,
-    verified: &UserRow,
-    secret: &[u8; 32],
-    fresh_sid: Sid,
-) -> Result<Option<Session>, StoreError> {
-    let user_id = verified.user.user_id.as_str();
-    if !still_holds(verified, tx.user(user_id)?.as_ref()) {
-        return Ok(None);
-    }
-    let persistent = context.settings.tenant.session_cookie.mode == CookieMode::Persistent;
-    let login = Login {
-        user_id: user_id.to_owned(),
-        secret_hash: crate::crypto::mac::sha256(secret),
-        limits: context
-            .settings
-            .limits(persistent, &context.app.config.caps),
-        persistent,
-        factors: vec![Factor {
-            name: "pwd".to_owned(),
-            at: context.now,
-        }],
-        device: context.caller.device(),
-    };
-    let judge = context.judge();
-    if let Found::Alive(old, user) = sessions::find(tx, context.cookie.as_ref(), judge)? {
-        if old.user_id == user_id {
-            if let Ok(renewed) = old.reauthenticate(login.clone(), user.standing(), context.now) {
-                tx.update_session(&renewed)?;
-                tx.notify(Notice::Session(renewed.sid))?;
-                return Ok(Some(renewed));
-            }
-        } else {
-            let by = format!("user:{user_id}");
-            let from = context.caller.address.clone();
-            let end = End {
-                at: context.now,
-                reason: EndReason::Superseded,
-                by,
-                from,
-                rule: "another user signed in".to_owned(),
-            };
-            end_session(tx, &old, end, judge)?;
-        }
-    }
-    let session = Session::start(fresh_sid, login, context.now);
-    tx.insert_session(&session)?;
-    Ok(Some(session))
-}
-
 /// Whether what was verified outside the transaction is still so: the user is there, not blocked, and
 /// has the password that was checked.
 fn still_holds(verified: &UserRow, now: Option<&UserRow>) -> bool {
     now.is_some_and(|now| !now.user.blocked && now.password_hash == verified.password_hash)
-}
-
-/// The session is committed: log it, set its cookie, and go on with the transaction.
-async fn signed_in(
-    context: Context,
-    headers: &HeaderMap,
-    session: &Session,
-    cookie: SessionCookie,
-) -> Response {
-    let app = context.app.clone();
-    app.metrics.login("ok");
-    let entry = Entry::new(kind::LOGIN)
-        .user(&session.user_id)
-        .session(&session.sid)
-        .client(&context.client.client.client_id)
-        .from(&context.caller.address, &context.caller.user_agent);
-    app.log.success(&entry, context.now);
-    let expires = session.persistent.then_some(session.absolute_deadline);
-    let set_cookie: HeaderValue = app.set_session_cookie(&cookie, expires);
-    let transaction = Transaction {
-        authenticated: Some((session.sid, session.authenticated_at)),
-        ..context.transaction.clone()
-    };
-    let context = Context {
-        cookie: Some(cookie),
-        transaction,
-        ..context
-    };
-    authorize::resume(context, Some(set_cookie), headers).await
 }
 
 #[cfg(test)]

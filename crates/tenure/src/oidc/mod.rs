@@ -16,6 +16,8 @@ pub mod logout;
 pub mod par;
 pub mod revoke;
 pub mod sessions;
+pub mod sign_in;
 pub mod token;
 pub mod transaction;
+pub mod upstream;
 pub mod userinfo;

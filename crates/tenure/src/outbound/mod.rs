@@ -3,8 +3,11 @@
 //! time and size. No part of a URL ever comes from a person's request (lesson CVE-2026-4874).
 
 pub mod address;
+mod ask;
 mod send;
 mod tls;
+
+pub use ask::Ask;
 
 use crate::config::{BaseUrl, OutboundConfig};
 use address::{Permit, Rules};
@@ -56,7 +59,8 @@ pub enum Failure {
 pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
-    /// At most the first [`send::MOST`] bytes, and only of what did not succeed.
+    /// Of a form that was posted at most the first [`send::MOST`] bytes, and only of what did not
+    /// succeed; otherwise all.
     pub body: Bytes,
 }
 
@@ -118,10 +122,31 @@ impl Outbound {
             .extend_pairs(form)
             .finish();
         let whole = async {
-            let addresses = self.addresses(&target, plain_http).await?;
-            let stream = self.connect(&target, &addresses).await?;
+            let stream = self.reach(&target, plain_http).await?;
             send::post(stream, &target.url, body).await
         };
+        self.in_time(whole).await
+    }
+
+    /// Asks another server, and reads the answer whole.
+    pub async fn ask(&self, ask: &Ask<'_>) -> Result<Reply, Failure> {
+        let target = Target::parse(ask.url)?;
+        let whole = async {
+            let stream = self.reach(&target, false).await?;
+            send::ask(stream, &target.url, ask).await
+        };
+        self.in_time(whole).await
+    }
+
+    async fn reach(&self, target: &Target, plain_http: bool) -> Result<send::Stream, Failure> {
+        let addresses = self.addresses(target, plain_http).await?;
+        self.connect(target, &addresses).await
+    }
+
+    async fn in_time(
+        &self,
+        whole: impl Future<Output = Result<Reply, Failure>>,
+    ) -> Result<Reply, Failure> {
         tokio::time::timeout(self.timeout, whole)
             .await
             .unwrap_or_else(|_| {

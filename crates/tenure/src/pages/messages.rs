@@ -52,6 +52,24 @@ pub fn signed_out(app: &App, reader: Reader<'_>) -> Response {
     )
 }
 
+#[derive(Template)]
+#[template(path = "continue.html")]
+struct ContinueTemplate {
+    frame: Frame,
+    target: String,
+}
+
+/// Takes the person on by themselves, in place of a redirect: what a redirect continues is a form that
+/// another server's page sent, and that page's `form-action` would have to allow our application, which
+/// it does not know (decision 102).
+pub fn go_on(app: &App, reader: Reader<'_>, target: String) -> Response {
+    let template = ContinueTemplate {
+        frame: frame(app, reader),
+        target,
+    };
+    page(StatusCode::OK, &template, "")
+}
+
 pub fn still_signed_in(app: &App, reader: Reader<'_>) -> Response {
     let frame = frame(app, reader);
     let (title, lines) = (

@@ -5,17 +5,19 @@ mod over;
 mod responses;
 pub mod text;
 
-pub use messages::{broken, error, logout_refused, signed_out, start_over, still_signed_in};
+pub use messages::{broken, error, go_on, logout_refused, signed_out, start_over, still_signed_in};
 pub use responses::{form_post, web_message};
 
 use crate::app::App;
 use crate::oidc::authorize::Context;
 use crate::oidc::login::Problem;
 use crate::oidc::transaction::{FormGuard, form_address};
+use crate::oidc::upstream;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use tenure_protocol::model::Client;
+use std::sync::Arc;
+use tenure_protocol::model::{Client, Connection};
 use tenure_protocol::params::Params;
 use tenure_protocol::redirect::source_of;
 use tenure_protocol::session::EndReason;
@@ -179,6 +181,14 @@ struct LoginTemplate<'a> {
     username: &'a str,
     /// Whether what was typed is wrong, rather than the moment.
     is_invalid: bool,
+    providers: Vec<ProviderButton<'a>>,
+}
+
+/// Another identity provider to sign in with.
+struct ProviderButton<'a> {
+    title: &'a str,
+    icon: Option<&'a str>,
+    address: String,
 }
 
 pub fn login(view: &LoginPage<'_>) -> Response {
@@ -192,7 +202,9 @@ pub fn login(view: &LoginPage<'_>) -> Response {
     let status = match view.problem {
         None => StatusCode::OK,
         Some(Problem::Busy | Problem::Throttled) => StatusCode::TOO_MANY_REQUESTS,
-        Some(Problem::Credentials) => StatusCode::UNAUTHORIZED,
+        Some(Problem::Credentials | Problem::UpstreamRefused) => StatusCode::UNAUTHORIZED,
+        Some(Problem::UpstreamUnreachable) => StatusCode::BAD_GATEWAY,
+        Some(Problem::UpstreamCancelled) => StatusCode::OK,
         Some(Problem::Stale) => StatusCode::BAD_REQUEST,
     };
     let template = LoginTemplate {
@@ -204,6 +216,7 @@ pub fn login(view: &LoginPage<'_>) -> Response {
         csrf: &view.guard.token,
         username: view.username,
         is_invalid: view.problem == Some(Problem::Credentials),
+        providers: providers(view),
         frame,
     };
     let mut response = page(status, &template, &view.context.target.redirect.origin());
@@ -218,6 +231,25 @@ pub fn login(view: &LoginPage<'_>) -> Response {
             .insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     }
     with_guard(app, view.guard, response)
+}
+
+/// A transaction that does not fit into an address would not fit into the provider's either.
+fn providers<'a>(view: &LoginPage<'a>) -> Vec<ProviderButton<'a>> {
+    if view.sealed.len() > upstream::MOST_OF_A_STATE {
+        return Vec::new();
+    }
+    let context = view.context;
+    let offered = context.settings.offered(&context.client.client);
+    let button = |connection: &'a Arc<Connection>| ProviderButton {
+        title: connection.title(),
+        icon: connection
+            .options
+            .icon_url
+            .as_deref()
+            .filter(|url| url.starts_with("https://")),
+        address: upstream::button_path(&connection.name, view.sealed),
+    };
+    offered.map(button).collect()
 }
 
 fn client_name(client: &Client) -> &str {

@@ -4,7 +4,10 @@
 use super::Findings;
 use super::yaml::{Data, Node};
 
+mod connection;
 mod near;
+
+pub use connection::{CONNECTION, OIDC_CONNECTION};
 
 /// What an object may have.
 #[derive(Debug)]
@@ -270,28 +273,6 @@ pub static CLIENT_GRANT: Shape = Shape {
     inside: &[],
 };
 
-pub static CONNECTION: Shape = Shape {
-    own: &["name"],
-    foreign: &[
-        "authentication",
-        "connected_accounts",
-        "cross_app_access_requesting_app",
-        "directory_provisioning_configuration",
-        "display_name",
-        "enabled_clients",
-        "id",
-        "is_domain_connection",
-        "metadata",
-        "options",
-        "provisioning_ticket_url",
-        "realms",
-        "scim_configuration",
-        "show_as_button",
-        "strategy",
-    ],
-    inside: &[],
-};
-
 pub static ROLE: Shape = Shape {
     own: &["name"],
     foreign: &["description", "id", "permissions"],
@@ -440,7 +421,7 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use super::*;
     use serde_json::Value;
-    use tenure_protocol::model::{Api, ApiScope, Client, Tenant, User};
+    use tenure_protocol::model::{Api, ApiScope, Client, Connection, Tenant, User};
 
     #[test]
     fn distances() {
@@ -482,6 +463,10 @@ mod tests {
             (&CLIENT, serde_json::to_value(Client::default())),
             (&API, serde_json::to_value(Api::default())),
             (&SCOPE, serde_json::to_value(ApiScope::default())),
+            (
+                &OIDC_CONNECTION,
+                serde_json::to_value(Connection::default()),
+            ),
             (&USER, serde_json::to_value(User::default())),
         ];
         for (shape, value) in all {

@@ -2,9 +2,11 @@
 //! Read with line numbers, compared with the installation, applied in one transaction.
 
 pub mod change;
+mod connection;
 mod credentials;
 pub mod known;
 pub mod lint;
+mod lint_connection;
 mod lint_logout;
 pub mod plan;
 mod present;

@@ -5,7 +5,7 @@ use super::credentials::adopt_credentials;
 pub use super::present::{Present, user_id};
 use super::read::{Object, Wanted};
 use super::typed::typed;
-use super::{Findings, known, lint, together};
+use super::{Findings, known, lint, lint_connection, together};
 use crate::app::{Macs, client_secret_mac};
 use crate::entropy::Entropy;
 use crate::passwords;
@@ -66,18 +66,13 @@ impl Planner<'_> {
                 self.client_grant(object, (wanted, &clients), findings),
             );
         }
-        for (kind, objects, shape) in [
-            (
-                DocumentKind::Connection,
-                &wanted.connections,
-                &known::CONNECTION,
-            ),
-            (DocumentKind::Role, &wanted.roles, &known::ROLE),
-        ] {
-            for object in objects {
-                known::check(shape, &object.title(kind.name()), object.node(), findings);
-                add(object, self.named(kind, object, findings));
-            }
+        for object in &wanted.connections {
+            add(object, self.connection(object, findings));
+        }
+        lint_connection::together(wanted, findings);
+        for object in &wanted.roles {
+            known::check(&known::ROLE, &object.title("role"), object.node(), findings);
+            add(object, self.named(DocumentKind::Role, object, findings));
         }
         for object in &wanted.users {
             known::check(&known::USER, &object.title("user"), object.node(), findings);
@@ -251,7 +246,7 @@ impl Planner<'_> {
         ))
     }
 
-    fn named(
+    pub(super) fn named(
         &self,
         kind: DocumentKind,
         object: &Object,
@@ -304,7 +299,7 @@ impl Planner<'_> {
     }
 
     /// The stored object with the file's members put over it, as its type.
-    fn merged<T: DeserializeOwned>(
+    pub(super) fn merged<T: DeserializeOwned>(
         &self,
         kind: DocumentKind,
         id: &str,
@@ -321,7 +316,7 @@ impl Planner<'_> {
             .ok()
     }
 
-    fn document(
+    pub(super) fn document(
         &self,
         kind: DocumentKind,
         id: String,

@@ -105,6 +105,7 @@ fn backed_up() -> Place {
         user_id: user.user.user_id,
         secret_hash: [0; 32],
         limits: Limits::of(&Tenant::default(), true, &Caps::default()),
+        upstream_deadline: None,
         persistent: true,
         factors: Vec::new(),
         device: Device::default(),

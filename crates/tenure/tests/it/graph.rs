@@ -9,7 +9,7 @@ use tenure_protocol::limits::Caps;
 const FORUM: &str = "http://localhost:3002/cb";
 
 impl World {
-    async fn graph(&self, sid: Sid) -> Value {
+    pub async fn graph(&self, sid: Sid) -> Value {
         let rows = self.app.store.read(move |tx| Rows::load(tx, &sid)).await;
         let settings = self.app.settings.current();
         let rows = rows.unwrap().unwrap();

@@ -249,6 +249,8 @@ async fn an_export_of_the_deploy_cli_reads_as_it_is() {
         [
             "the export has no public key for private_key_jwt: add pem: to the credential, or jwks: to the client",
             "client Backend: without client_secret it cannot authenticate",
+            "connection google-oauth2: nobody can sign in with the strategy \"google-oauth2\" here: write \
+             strategy: oidc and preset: google",
             "client Shop: an offline refresh token may rest for 1296000 s, a session for 259200 s: the person \
              stays signed in here after the session ended",
         ]

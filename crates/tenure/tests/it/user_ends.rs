@@ -171,6 +171,7 @@ async fn the_session_in_which_a_password_is_changed_stays_and_nothing_else_does(
             user_id: session.user_id.clone(),
             secret_hash: [3; 32],
             limits: session.limits,
+            upstream_deadline: None,
             persistent: session.persistent,
             factors: session.factors.clone(),
             device: session.device.clone(),

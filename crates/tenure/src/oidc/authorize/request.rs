@@ -13,7 +13,7 @@ use ::http::HeaderMap;
 use axum::response::Response;
 use std::sync::Arc;
 use tenure_protocol::authorize::{self, AuthorizeRequest, ResponseMode};
-use tenure_protocol::model::Client;
+use tenure_protocol::model::{Client, Connection};
 use tenure_protocol::params::Params;
 use tenure_protocol::redirect::VerifiedRedirect;
 use tenure_protocol::session::Session;
@@ -197,6 +197,7 @@ pub fn check(
     {
         return Err(RefusalReason::WebOriginNotRegistered);
     }
+    settings.wanted_connection(request.connection.as_deref(), client)?;
     match &request.audience {
         Some(audience)
             if settings.api(audience).is_none() && *audience != issue::userinfo_audience(app) =>
@@ -223,6 +224,13 @@ impl Context {
         device.last_ip.clone_from(&self.caller.address);
         device.last_user_agent.clone_from(&self.caller.user_agent);
         device
+    }
+
+    /// The identity provider that the request goes straight to.
+    pub fn connection(&self) -> Option<&Arc<Connection>> {
+        let name = self.request.connection.as_deref();
+        let client = &self.client.client;
+        self.settings.wanted_connection(name, client).ok().flatten()
     }
 
     pub fn is_silent(&self) -> bool {

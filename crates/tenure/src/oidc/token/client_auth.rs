@@ -20,18 +20,8 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// The furthest that an assertion's `exp` may lie ahead, in seconds.
 const ASSERTION_LIFETIME: i64 = 600;
 
-/// An allow-list: never a symmetric algorithm, with which a public key would be the secret.
-pub const ASSERTION_ALGS: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
+/// An allow-list.
+pub const ASSERTION_ALGS: [Algorithm; 9] = jwt::ASYMMETRIC;
 
 /// Finds out which client calls, by exactly one method.
 ///

@@ -1,0 +1,94 @@
+//! Whose account a login at an identity provider leads to.
+
+use crate::model::LinkPolicy;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+/// What is known when the account is chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The user whom this subject of this provider led to before.
+    pub identity: Option<&'a str>,
+    /// The address that the provider sent.
+    pub email: Option<&'a str>,
+    /// Whether the provider says that it verified it.
+    pub email_verified: bool,
+    /// Whether the address lies in a domain assigned to the connection.
+    pub owns_domain: bool,
+    /// Whether the address lies in a domain assigned to another connection, and not to this.
+    pub foreign_domain: bool,
+    /// The user who has this address here, and whether it was verified here.
+    pub holder: Option<(&'a str, bool)>,
+    pub linking: LinkPolicy,
+    pub may_sign_up: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// Known.
+    SignIn(&'a str),
+    /// From now on this subject leads to this user.
+    Link(&'a str),
+    Create,
+    Refuse(Fault),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Somebody has this address, and nothing proves that it is the same person.
+    AddressTaken,
+    /// The address belongs to another connection: this one has no say about it.
+    ForeignDomain,
+    SignUpDisabled,
+}
+
+impl Fault {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AddressTaken => {
+                "another account has this e-mail address, and the connection may not link to it"
+            }
+            Self::ForeignDomain => "the e-mail domain is assigned to another connection",
+            Self::SignUpDisabled => "nobody signed in this way before, and sign-up is disabled",
+        }
+    }
+}
+
+/// A known subject signs in. Otherwise a verified address in an assigned domain joins the account that
+/// has it, if it was verified here as well: or whoever registered it first would own what is linked.
+pub fn decide<'a>(facts: &Facts<'a>) -> Decision<'a> {
+    if let Some(user_id) = facts.identity {
+        return Decision::SignIn(user_id);
+    }
+    if facts.foreign_domain {
+        return Decision::Refuse(Fault::ForeignDomain);
+    }
+    if let Some((user_id, verified_here)) = facts.holder {
+        let proven = facts.email_verified && facts.owns_domain && verified_here;
+        return if proven && facts.linking == LinkPolicy::VerifiedEmail {
+            Decision::Link(user_id)
+        } else {
+            Decision::Refuse(Fault::AddressTaken)
+        };
+    }
+    if facts.may_sign_up {
+        Decision::Create
+    } else {
+        Decision::Refuse(Fault::SignUpDisabled)
+    }
+}
+
+/// The id of a user whom a login creates: `oidc|connection|subject`, as Auth0's are. It is the `sub` of
+/// our own tokens, so a subject that would not fit there (Core section 2: 255 ASCII characters) is hashed.
+pub fn user_id(connection: &str, subject: &str) -> String {
+    let plain = format!("oidc|{connection}|{subject}");
+    let printable = subject.bytes().all(|b| b.is_ascii_graphic());
+    // Nobody's subject can pass for another's hash: that begins with a bar.
+    let fits = plain.len() <= 255 && printable && !subject.starts_with('|') && !subject.is_empty();
+    if fits {
+        return plain;
+    }
+    let hash = Sha256::digest(subject.as_bytes());
+    format!("oidc|{connection}||{}", URL_SAFE_NO_PAD.encode(hash))
+}

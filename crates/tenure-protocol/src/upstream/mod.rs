@@ -1,0 +1,10 @@
+//! Tenure as the relying party of another identity provider: what its answers prove, whose account
+//! they lead to, and how far they reach into sessions here.
+
+pub mod expiry;
+pub mod id_token;
+pub mod linking;
+pub mod onward;
+
+/// Seconds by which clocks of two servers may differ.
+pub const CLOCK_SKEW: i64 = 60;

@@ -1,0 +1,44 @@
+//! What of an application's request is asked of the identity provider in turn.
+
+use crate::Timestamp;
+use crate::authorize::AuthorizeRequest;
+
+/// Parameters of the provider's authorization request, and what its answer must show for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Onward {
+    pub parameters: Vec<(&'static str, String)>,
+    /// The oldest `auth_time` that will do.
+    pub fresh_since: Option<Timestamp>,
+}
+
+impl Onward {
+    /// `demand`: a login that was asked for must be proven by a fresh `auth_time`, which a provider owes
+    /// only to whoever sends `max_age` (OpenID Connect Core 2). `choose`: the person has just signed out,
+    /// and must see that they have.
+    pub fn of(request: &AuthorizeRequest, demand: bool, choose: bool, now: Timestamp) -> Self {
+        let prompt = request.prompt;
+        let login = prompt.login || request.max_age == Some(0);
+        let max_age = request.max_age.or((login && demand).then_some(0));
+        let prompts: Vec<&str> = [
+            login.then_some("login"),
+            (choose || prompt.select_account).then_some("select_account"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let parameters = [
+            ("prompt", (!prompts.is_empty()).then(|| prompts.join(" "))),
+            ("max_age", max_age.map(|age| age.to_string())),
+            ("acr_values", request.acr_values.clone()),
+            ("login_hint", request.login_hint.clone()),
+            ("ui_locales", request.ui_locales.clone()),
+        ];
+        Self {
+            parameters: parameters
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+            fresh_since: max_age.filter(|_| demand).map(|age| now.plus(-age)),
+        }
+    }
+}
