@@ -5,7 +5,7 @@ use crate::model::Client;
 use crate::params::Params;
 use crate::refusal::RefusalReason;
 use crate::session::Session;
-use crate::{Timestamp, pkce, scope};
+use crate::{Timestamp, dpop, pkce, scope};
 use serde_json::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct AuthorizeRequest {
     pub state: Option<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<String>,
+    /// The DPoP key to bind the code to.
+    pub dpop_jkt: Option<String>,
     pub prompt: Prompt,
     /// Seconds.
     pub max_age: Option<i64>,
@@ -110,6 +112,7 @@ pub fn parse(params: &Params, client: &Client) -> Result<AuthorizeRequest, Refus
         state: owned(params, "state")?,
         nonce,
         code_challenge: parse_challenge(params, client, response_type)?,
+        dpop_jkt: parse_thumbprint(params)?,
         prompt: parse_prompt(params)?,
         max_age: parse_max_age(params)?.or(client.default_max_age),
         login_hint: owned(params, "login_hint")?,
@@ -180,6 +183,13 @@ fn parse_challenge(
         Some(text) => Ok(Some(text.to_owned())),
         None if response_type.has_code() && client.is_public() => Err(RefusalReason::PkceRequired),
         None => Ok(None),
+    }
+}
+
+fn parse_thumbprint(params: &Params) -> Result<Option<String>, RefusalReason> {
+    match owned(params, "dpop_jkt")? {
+        Some(text) if !dpop::is_thumbprint(&text) => Err(RefusalReason::MalformedRequest),
+        thumbprint => Ok(thumbprint),
     }
 }
 

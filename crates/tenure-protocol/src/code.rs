@@ -1,6 +1,7 @@
 //! Authorization codes: single use, bound to client, redirect URI and verifier
 //! (RFC 6749 section 4.1.3, RFC 7636).
 
+use crate::dpop::ProofFault;
 use crate::{FamilyId, RefusalReason, Sid, Timestamp, pkce};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ pub struct Code {
     /// Whether the authorization request carried `redirect_uri`: then the exchange must repeat it.
     pub redirect_uri_sent: bool,
     pub code_challenge: Option<String>,
+    /// The thumbprint of the DPoP key that alone may redeem it (RFC 9449 section 10).
+    pub dpop_jkt: Option<String>,
     pub nonce: Option<String>,
     /// The scope granted, space-separated.
     pub scope: String,
@@ -40,6 +43,8 @@ pub struct Presented<'a> {
     pub client_is_public: bool,
     pub redirect_uri: Option<&'a str>,
     pub code_verifier: Option<&'a str>,
+    /// The thumbprint of the key that the request proves to hold.
+    pub jkt: Option<&'a str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +76,9 @@ pub fn decide(code: &Code, presented: &Presented<'_>, now: Timestamp) -> Outcome
     };
     if !redirect_fits {
         return Outcome::Refused(No::RedirectUriMismatch);
+    }
+    if code.dpop_jkt.is_some() && code.dpop_jkt.as_deref() != presented.jkt {
+        return Outcome::Refused(No::DpopProof(ProofFault::OtherKey));
     }
     match (&code.code_challenge, presented.code_verifier) {
         (Some(challenge), Some(verifier)) if pkce::verify(verifier, challenge) => Outcome::Redeem,

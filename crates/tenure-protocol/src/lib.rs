@@ -8,6 +8,7 @@
 pub mod authorize;
 pub mod code;
 pub mod delivery;
+pub mod dpop;
 pub mod ids;
 pub mod limits;
 pub mod logout;

@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 use crate::limits::Limits;
-use crate::refresh::{Family, Origin, Outcome, Policy, Presented, decide};
+use crate::refresh::{Family, Outcome, Policy, Presented, decide};
 use crate::session::{Session, UserStanding};
 
 /// In the order of severity.
@@ -64,7 +64,8 @@ pub fn family(family: &Family, policy: &Change<Policy>, now: Timestamp) -> Effec
         let presented = Presented {
             generation: family.generation,
         };
-        match decide(family, presented, policy, &Origin::default(), now) {
+        // By whoever exchanged last, with their key.
+        match decide(family, presented, policy, &family.rotated_by, now) {
             Outcome::Exchange { family, .. } => Some(family),
             Outcome::Repeat { .. } | Outcome::Refused(_) | Outcome::Ended { .. } => None,
         }

@@ -37,7 +37,8 @@ pub struct Family {
     pub acr: Option<String>,
     /// The `claims` request parameter, kept for refreshed ID tokens and userinfo.
     pub claims: Option<String>,
-    /// Who rotated last: a repeat must come from the same user agent.
+    /// Who exchanged last: a repeat must come from the same user agent, and a public client's tokens
+    /// from the same key, once there is one.
     pub rotated_by: Origin,
     /// Consecutive generations that were repeated from another address.
     pub foreign_repeats: u32,
@@ -67,6 +68,9 @@ pub struct Consumed {
 pub struct Origin {
     pub address: String,
     pub user_agent: String,
+    /// The thumbprint of the DPoP key that the request proved to hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<String>,
 }
 
 /// A parsed token whose MAC is valid for this family, issuer and client.
@@ -150,6 +154,11 @@ pub fn decide(
     origin: &Origin,
     now: Timestamp,
 ) -> Outcome {
+    // Possession is part of the credential: who lacks the key hears nothing, and changes nothing.
+    let bound_to = family.bound_to(policy.public);
+    if bound_to.is_some() && bound_to != origin.jkt.as_deref() {
+        return Outcome::Refused(RefusalReason::RefreshTokenOtherKey);
+    }
     if let Some(end) = &family.end {
         return Outcome::Refused(RefusalReason::RefreshTokenFamilyEnded(end.reason));
     }
@@ -221,7 +230,7 @@ fn exchange(family: &Family, policy: &Policy, origin: &Origin, now: Timestamp) -
         rotated_by: origin.clone(),
         ..family.clone()
     };
-    if !policy.rotating {
+    if !policy.rotating || next.stays_as_it_is(policy.public) {
         return Outcome::Exchange {
             family: next,
             rotated: false,
@@ -267,7 +276,10 @@ fn judge_repeat(
         within(policy.leeway)
             || (generation.checked_add(1) == Some(family.generation) && within(policy.retry_window))
     });
-    let same_agent = !policy.public || origin.user_agent == family.rotated_by.user_agent;
+    // A key that was proven says more than a user agent.
+    let same_agent = !policy.public
+        || family.rotated_by.jkt.is_some()
+        || origin.user_agent == family.rotated_by.user_agent;
     if !tolerated || !same_agent {
         return end(
             family,
@@ -330,6 +342,18 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 impl Family {
+    /// The thumbprint of the key that its tokens are bound to (RFC 9449 section 5): a public client's
+    /// are bound from the first exchange with a proof; a confidential client proves itself otherwise.
+    pub fn bound_to(&self, public: bool) -> Option<&str> {
+        self.rotated_by.jkt.as_deref().filter(|_| public)
+    }
+
+    /// Whether its one token is never replaced: it is of no use without the key, and dies with the
+    /// session. Until its client proves a key, a session-bound token of a public client rotates.
+    pub fn stays_as_it_is(&self, public: bool) -> bool {
+        self.kind == FamilyKind::Online && self.bound_to(public).is_some()
+    }
+
     /// Whether the family can still be refreshed at `now`, by what its row says.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         let passed = |deadline: Option<Timestamp>| deadline.is_some_and(|at| now >= at);

@@ -1,5 +1,6 @@
 //! Why we said no, and what the wire says of it. A refusal is a value: what it changes is committed.
 
+use crate::dpop::ProofFault;
 use crate::session::EndReason;
 
 /// Everything Tenure refuses, for the log and the tenant's log entries. The wire gets
@@ -7,6 +8,7 @@ use crate::session::EndReason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusalReason {
     AccessDenied,
+    AccessTokenBound,
     AccessTokenInvalid,
     AccessTokenTwice,
     AccountSelectionRequired,
@@ -30,6 +32,8 @@ pub enum RefusalReason {
     ConnectionUnknown,
     ConsentRequired,
     CredentialsWrong,
+    DpopNonceNeeded,
+    DpopProof(ProofFault),
     GrantNotAllowed,
     GrantTypeMissing,
     GrantTypeUnsupported,
@@ -53,6 +57,7 @@ pub enum RefusalReason {
     RefreshTokenExpired,
     RefreshTokenFamilyEnded(EndReason),
     RefreshTokenFromTheFuture,
+    RefreshTokenOtherKey,
     RefreshTokenReused,
     RefreshTokenSessionOver(EndReason),
     RefreshTokenUnknown,
@@ -97,6 +102,7 @@ impl RefusalReason {
             | Self::ClientAuthMissing
             | Self::AssertionInvalid
             | Self::AssertionReplayed
+            | Self::AccessTokenBound
             | Self::AccessTokenInvalid => 401,
             // RFC 6750 section 3.1: a credential that does not reach so far.
             Self::OriginNotOfParticipant | Self::ThirdPartyExtension => 403,
@@ -112,6 +118,10 @@ impl RefusalReason {
     fn wire(self) -> (&'static str, &'static str) {
         match self {
             Self::AccessDenied => ("access_denied", "The resource owner denied the request"),
+            Self::AccessTokenBound => (
+                "invalid_token",
+                "The access token is bound to a key: send it with the DPoP scheme and a proof by that key",
+            ),
             Self::AccessTokenInvalid => (
                 "invalid_token",
                 "The access token is missing, expired, revoked or not for this resource",
@@ -158,6 +168,11 @@ impl RefusalReason {
             Self::ConnectionUnknown => ("invalid_request", "the connection was not found"),
             Self::ConsentRequired => ("consent_required", "Consent required"),
             Self::CredentialsWrong => ("invalid_grant", "Wrong email or password."),
+            Self::DpopNonceNeeded => (
+                "use_dpop_nonce",
+                "The DPoP proof must carry the nonce of the DPoP-Nonce header",
+            ),
+            Self::DpopProof(fault) => ("invalid_dpop_proof", fault.text()),
             Self::GrantNotAllowed => (
                 "unauthorized_client",
                 "The client's grant_types do not allow this grant type",
@@ -216,6 +231,7 @@ impl RefusalReason {
             Self::RefreshTokenExpired
             | Self::RefreshTokenFamilyEnded(_)
             | Self::RefreshTokenFromTheFuture
+            | Self::RefreshTokenOtherKey
             | Self::RefreshTokenReused
             | Self::RefreshTokenSessionOver(_)
             | Self::RefreshTokenUnknown => ("invalid_grant", "Unknown or invalid refresh token."),

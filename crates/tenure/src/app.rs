@@ -62,6 +62,7 @@ pub struct App {
 pub struct Macs {
     pub client_secret: MacKey,
     pub csrf: MacKey,
+    pub nonce: MacKey,
     pub throttle: MacKey,
     /// By which the secret of a connection is recognised.
     pub connection_secret: MacKey,
@@ -74,6 +75,7 @@ impl Macs {
         Self {
             client_secret: MacKey::derive(master, "client secret"),
             csrf: MacKey::derive(master, "csrf"),
+            nonce: MacKey::derive(master, "dpop nonce"),
             throttle: MacKey::derive(master, "throttle"),
             connection_secret: MacKey::derive(master, "connection secret"),
             sealing: master.clone(),

@@ -58,6 +58,7 @@ impl Caller {
         Origin {
             address: self.address.clone(),
             user_agent: self.user_agent.clone(),
+            jkt: None,
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Api {
     /// Lifetime for `spa` clients; `None`: `token_lifetime`.
     pub token_lifetime_for_web: Option<i64>,
     pub token_dialect: TokenDialect,
+    /// Whether its access tokens must be bound to a key.
+    pub proof_of_possession: Option<ProofOfPossession>,
     /// Only permissions that the user (or the machine client's grant) holds are issued.
     pub enforce_policies: bool,
     /// Claims added to every access token for this API; cannot replace a claim of the protocol.
@@ -34,6 +36,34 @@ pub struct ApiScope {
     pub description: String,
 }
 
+/// Auth0's `proof_of_possession`. Only the mechanism `dpop` is there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProofOfPossession {
+    /// `dpop`, or `mtls` in an imported tenant.
+    pub mechanism: String,
+    pub required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required_for: Option<RequiredFor>,
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Whom `required` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequiredFor {
+    AllClients,
+    PublicClients,
+}
+
+impl ProofOfPossession {
+    pub fn demands_dpop_of(&self, public: bool) -> bool {
+        let everybody = self.required_for != Some(RequiredFor::PublicClients);
+        self.required && self.mechanism == "dpop" && (everybody || public)
+    }
+}
+
 impl Default for Api {
     fn default() -> Self {
         Self {
@@ -47,6 +77,7 @@ impl Default for Api {
             token_lifetime: 300,
             token_lifetime_for_web: None,
             token_dialect: TokenDialect::Rfc9068Profile,
+            proof_of_possession: None,
             enforce_policies: false,
             custom_claims: Map::new(),
             extra: Map::new(),

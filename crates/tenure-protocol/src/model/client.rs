@@ -28,6 +28,8 @@ pub struct Client {
     pub oidc_logout: OidcLogout,
     pub initiate_login_uri: Option<String>,
     pub require_pushed_authorization_requests: bool,
+    /// Issues tokens only with a DPoP proof (RFC 9449 section 5.2 calls it `dpop_bound_access_tokens`).
+    pub require_proof_of_possession: bool,
     /// Public keys for `private_key_jwt`: a JWK set (RFC 7591 `jwks`).
     pub jwks: Option<Value>,
     /// Acts as if `max_age` had been sent (OpenID Connect Registration 1.0).
@@ -66,6 +68,7 @@ impl Default for Client {
             oidc_logout: OidcLogout::default(),
             initiate_login_uri: None,
             require_pushed_authorization_requests: false,
+            require_proof_of_possession: false,
             jwks: None,
             default_max_age: None,
             require_auth_time: false,

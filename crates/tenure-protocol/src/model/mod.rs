@@ -7,7 +7,7 @@ mod connection;
 mod tenant;
 mod user;
 
-pub use api::{Api, ApiScope, SigningAlg, TokenDialect};
+pub use api::{Api, ApiScope, ProofOfPossession, RequiredFor, SigningAlg, TokenDialect};
 pub use client::{
     AppType, AuthMethod, BackchannelInitiators, Client, ExpirationType, JwtConfiguration,
     OidcLogout, RefreshTokenPolicy, RotationType, SessionExpiryClaim,

@@ -423,6 +423,7 @@ fn origin(elsewhere: bool) -> Origin {
     Origin {
         address: address.to_owned(),
         user_agent: user_agent.to_owned(),
+        jkt: None,
     }
 }
 

@@ -20,7 +20,7 @@ fn read(query: &str) -> Result<AuthorizeRequest, No> {
 fn a_whole_request() {
     let query = "response_type=code&scope=openid+email&state=s&nonce=n&prompt=login+consent&max_age=60\
         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
-        &login_hint=ada&id_token_hint=x.y.z&ui_locales=de&acr_values=1&audience=https://api/\
+        &dpop_jkt=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&login_hint=ada&id_token_hint=x.y.z&ui_locales=de&acr_values=1&audience=https://api/\
         &claims=%7B%22userinfo%22%3A%7B%7D%7D&auth0Client=ignored";
     let expected = AuthorizeRequest {
         response_type: ResponseType::Code,
@@ -29,6 +29,7 @@ fn a_whole_request() {
         state: Some("s".to_owned()),
         nonce: Some("n".to_owned()),
         code_challenge: Some(CHALLENGE.to_owned()),
+        dpop_jkt: Some(CHALLENGE.to_owned()),
         prompt: Prompt {
             login: true,
             consent: true,

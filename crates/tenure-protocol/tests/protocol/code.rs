@@ -3,6 +3,7 @@
 use crate::common::{START, at, sid};
 use tenure_protocol::RefusalReason as No;
 use tenure_protocol::code::{CODE_LIFETIME, Code, Outcome, Presented, decide};
+use tenure_protocol::dpop::ProofFault;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -17,6 +18,7 @@ fn code() -> Code {
         redirect_uri: CALLBACK.to_owned(),
         redirect_uri_sent: true,
         code_challenge: Some(CHALLENGE.to_owned()),
+        dpop_jkt: None,
         nonce: None,
         scope: "openid".to_owned(),
         audience: None,
@@ -36,6 +38,7 @@ const GOOD: Presented<'static> = Presented {
     client_is_public: true,
     redirect_uri: Some(CALLBACK),
     code_verifier: Some(VERIFIER),
+    jkt: None,
 };
 
 #[test]
@@ -174,5 +177,26 @@ fn cve_2026_55672_another_client_changes_nothing() {
                 Outcome::Refused(No::CodeForeignClient)
             );
         }
+    }
+}
+
+/// RFC 9449 section 10: only the key that the request named redeems the code; another one uses nothing up.
+#[test]
+fn a_code_may_be_bound_to_a_key() {
+    let bound = Code {
+        dpop_jkt: Some("k1".to_owned()),
+        ..code()
+    };
+    let other_key = Outcome::Refused(No::DpopProof(ProofFault::OtherKey));
+    let rows = [
+        ("bound, with its key", &bound, Some("k1"), Outcome::Redeem),
+        ("bound, with another", &bound, Some("k2"), other_key.clone()),
+        ("bound, without", &bound, None, other_key),
+        ("free, with a key", &code(), Some("k1"), Outcome::Redeem),
+        ("free, without", &code(), None, Outcome::Redeem),
+    ];
+    for (name, code, jkt, expected) in rows {
+        let presented = Presented { jkt, ..GOOD };
+        assert_eq!(decide(code, &presented, START), expected, "{name}");
     }
 }

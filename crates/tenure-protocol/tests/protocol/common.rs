@@ -87,6 +87,7 @@ pub fn origin(address: &str, user_agent: &str) -> Origin {
     Origin {
         address: address.to_owned(),
         user_agent: user_agent.to_owned(),
+        jkt: None,
     }
 }
 

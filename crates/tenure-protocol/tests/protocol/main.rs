@@ -13,6 +13,8 @@ mod common;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+mod dpop;
+#[cfg(test)]
 mod family_history;
 #[cfg(test)]
 mod family_properties;
@@ -28,6 +30,8 @@ mod params;
 mod preview;
 #[cfg(test)]
 mod redirect;
+#[cfg(test)]
+mod refresh_bound;
 #[cfg(test)]
 mod refresh_elsewhere;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the wire says of a refusal: total, fixed, and no more than it should (design 1.6, 1.8).
 
 use tenure_protocol::RefusalReason;
+use tenure_protocol::dpop::ProofFault;
 use tenure_protocol::session::EndReason;
 
 /// Every reason once. The match has no wildcard: a new reason does not compile until it is listed.
@@ -19,16 +20,16 @@ macro_rules! every_reason {
 }
 
 every_reason! {
-    AccessDenied, AccessTokenInvalid, AccessTokenTwice, AccountSelectionRequired, AssertionInvalid, AssertionReplayed,
+    AccessDenied, AccessTokenBound, AccessTokenInvalid, AccessTokenTwice, AccountSelectionRequired, AssertionInvalid, AssertionReplayed,
     AudienceNotGranted, AudienceUnknown, ClientAuthFailed, ClientAuthMissing, ClientAuthTwice,
     ClientUnknown, CodeExpired, CodeForeignClient, CodeReplayed, CodeSessionOver(EndReason::Idle),
     CodeUnknown, CodeVerifierMissing, CodeVerifierUnexpected, CodeVerifierWrong, ConnectionNotEnabled,
     ConnectionUnknown, ConsentRequired,
-    CredentialsWrong, GrantNotAllowed, GrantTypeMissing, GrantTypeUnsupported, IdTokenHintInvalid,
+    CredentialsWrong, DpopNonceNeeded, DpopProof(ProofFault::Key), GrantNotAllowed, GrantTypeMissing, GrantTypeUnsupported, IdTokenHintInvalid,
     InteractionRequired, JsonRequired, LoginRequired, MalformedRequest, MissingParameter("code"), NonceMissing, OriginNotOfParticipant,
     ParNotBound, ParRequired, PkceMethodUnsupported, PkceRequired, PromptInvalid, PromptUnsupported,
     RedirectUriMismatch, RedirectUriMissing, RedirectUriNotRegistered, RefreshTokenExpired,
-    RefreshTokenFamilyEnded(EndReason::AdminRevoked), RefreshTokenFromTheFuture, RefreshTokenReused,
+    RefreshTokenFamilyEnded(EndReason::AdminRevoked), RefreshTokenFromTheFuture, RefreshTokenOtherKey, RefreshTokenReused,
     RefreshTokenSessionOver(EndReason::Absolute), RefreshTokenUnknown, RegistrationNotSupported,
     RepeatedParameter, RequestNotSupported, RequestTooLarge, RequestUriInvalid, RequestUriNotSupported,
     ResponseModeUnsupported, ResponseTypeMissing, ResponseTypeNotAllowed, ResponseTypeUnsupported,
@@ -37,13 +38,14 @@ every_reason! {
 }
 
 /// RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core 3.1.2.6, RFC 7009 section 2.2.1, RFC 6750
-/// section 3.1 and OpenID Connect's `unmet_authentication_requirements`.
-const CODES: [&str; 21] = [
+/// section 3.1, RFC 9449 sections 5 and 8, and OpenID Connect's `unmet_authentication_requirements`.
+const CODES: [&str; 23] = [
     "access_denied",
     "account_selection_required",
     "consent_required",
     "interaction_required",
     "invalid_client",
+    "invalid_dpop_proof",
     "invalid_grant",
     "invalid_request",
     "invalid_request_object",
@@ -60,6 +62,7 @@ const CODES: [&str; 21] = [
     "unsupported_response_type",
     "unsupported_token_type",
     "temporarily_unavailable",
+    "use_dpop_nonce",
 ];
 
 #[test]
@@ -86,7 +89,7 @@ fn only_failed_authentication_is_401() {
     for reason in ALL {
         let error = reason.oauth_error();
         let expected = match reason {
-            No::AccessTokenInvalid => 401,
+            No::AccessTokenBound | No::AccessTokenInvalid => 401,
             No::ClientUnknown => 400,
             No::OriginNotOfParticipant | No::ThirdPartyExtension => 403,
             _ if error.code == "invalid_client" => 401,
@@ -107,6 +110,7 @@ fn refresh_token_refusals() -> Vec<RefusalReason> {
     [
         No::RefreshTokenExpired,
         No::RefreshTokenFromTheFuture,
+        No::RefreshTokenOtherKey,
         No::RefreshTokenReused,
     ]
     .into_iter()

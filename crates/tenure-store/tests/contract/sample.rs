@@ -96,6 +96,7 @@ pub fn code(n: u32) -> Code {
         redirect_uri: "https://app.example/cb".to_owned(),
         redirect_uri_sent: true,
         code_challenge: None,
+        dpop_jkt: None,
         nonce: None,
         scope: "openid".to_owned(),
         audience: None,

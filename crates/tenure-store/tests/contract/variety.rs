@@ -168,6 +168,7 @@ impl Dice {
             rotated_by: Origin {
                 address: self.text(),
                 user_agent: self.text(),
+                jkt: self.maybe(Self::text),
             },
             foreign_repeats: self.count(),
             foreign_repeat_generation: self.count(),
@@ -184,6 +185,7 @@ impl Dice {
             redirect_uri: self.text(),
             redirect_uri_sent: self.flip(),
             code_challenge: self.maybe(Self::text),
+            dpop_jkt: self.maybe(Self::text),
             nonce: self.maybe(Self::text),
             scope: self.text(),
             audience: self.maybe(Self::text),

@@ -1,12 +1,14 @@
 //! The one validator of access tokens for Tenure's own endpoints (lesson CVE-2024-49755): signature,
 //! issuer, kind, expiry, and whether the thing that the token hangs on still lives.
 
+use super::dpop::{self, Endpoint, Proven};
 use super::issue::userinfo_audience;
 use crate::app::App;
 use crate::crypto::jwt::TokenKind;
 use crate::crypto::keys::is_current;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use tenure_protocol::dpop::ProofFault;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::Session;
 use tenure_protocol::{FamilyId, RefusalReason, Sid, Timestamp};
@@ -75,11 +77,20 @@ pub async fn check(
 }
 
 /// The claims of an authentic token for the userinfo endpoint, perhaps an expired or revoked one: what
-/// it is worth is the caller's question.
-pub async fn userinfo_claims(app: &Arc<App>, token: &str) -> Option<Map<String, Value>> {
+/// it is worth is the caller's question, but not whose key it is bound to.
+pub async fn userinfo_claims(
+    app: &Arc<App>,
+    presented: &Presented,
+) -> Result<Map<String, Value>, RefusalReason> {
+    let invalid = RefusalReason::AccessTokenInvalid;
+    let token = presented.token.as_str();
     let ring = app.ring_with(|ring| ring.knows(token)).await;
-    let claims = ring.verify(token, TokenKind::Access, &app.issuer)?;
-    has_audience(&claims, &userinfo_audience(app)).then_some(claims)
+    let claims = ring.verify(token, TokenKind::Access, &app.issuer);
+    let claims = claims.ok_or(invalid)?;
+    if !has_audience(&claims, &userinfo_audience(app)) {
+        return Err(invalid);
+    }
+    presented.fits(&claims).map(|()| claims)
 }
 
 /// Whether what a token hangs on besides its session still stands: its family, if it names one, and
@@ -102,15 +113,20 @@ pub fn still_hangs(
     }
 }
 
-/// Checks a token that must be for the userinfo endpoint (ID tokens and machine tokens are not).
+/// Checks a token that must be for the userinfo endpoint (ID tokens and machine tokens are not), and
+/// that whoever presents it holds its key.
 pub async fn check_userinfo(
     app: &Arc<App>,
-    token: &str,
+    presented: &Presented,
     now: Timestamp,
-) -> Result<Option<Valid>, StoreError> {
+) -> Result<Result<Valid, RefusalReason>, StoreError> {
     let audience = userinfo_audience(app);
-    let valid = check(app, token, now).await?;
-    Ok(valid.filter(|valid| valid.user.is_some() && valid.has_audience(&audience)))
+    let valid = check(app, &presented.token, now).await?;
+    let valid = valid.filter(|valid| valid.user.is_some() && valid.has_audience(&audience));
+    Ok(match valid {
+        Some(valid) => presented.fits(&valid.claims).map(|()| valid),
+        None => Err(RefusalReason::AccessTokenInvalid),
+    })
 }
 
 /// `None`: nothing that is alive. `Some(None)`: a machine's token hangs on nothing.
@@ -163,23 +179,95 @@ fn family_lives(
     }))
 }
 
-/// The token of a request: the header, or the body of a form (RFC 6750 sections 2.1, 2.2); never the query.
+/// How a request presents its access token.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    pub token: String,
+    /// The key that it proves to hold; `None`: a bearer.
+    pub proof: Option<Proven>,
+}
+
+/// Why a token is not accepted, and in which scheme that is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Unpresentable {
+    pub reason: RefusalReason,
+    pub scheme: Scheme,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+impl Presented {
+    pub fn scheme(&self) -> Scheme {
+        match self.proof {
+            Some(_) => Scheme::Dpop,
+            None => Scheme::Bearer,
+        }
+    }
+
+    pub fn refused(&self, reason: RefusalReason) -> Unpresentable {
+        let scheme = match reason {
+            RefusalReason::AccessTokenBound => Scheme::Dpop,
+            _ => self.scheme(),
+        };
+        Unpresentable { reason, scheme }
+    }
+
+    /// A token that is bound to a key comes with a proof by that key, and any other without one
+    /// (RFC 9449 section 7.2).
+    fn fits(&self, claims: &Map<String, Value>) -> Result<(), RefusalReason> {
+        let bound = claims.get("cnf").and_then(|cnf| cnf.get("jkt"));
+        match (bound.and_then(Value::as_str), &self.proof) {
+            (None, None) => Ok(()),
+            (Some(jkt), Some(proof)) if jkt == proof.jkt => Ok(()),
+            (Some(_), None) => Err(RefusalReason::AccessTokenBound),
+            (_, Some(_)) => Err(RefusalReason::AccessTokenInvalid),
+        }
+    }
+}
+
+/// The token of a request: the header, or the body of a form (RFC 6750 sections 2.1, 2.2); never the
+/// query. With the scheme `DPoP` also the proof.
 ///
 /// # Errors
-/// It was sent in more than one way, or twice.
-pub fn bearer(
-    headers: &http::HeaderMap,
-    form: Option<&Params>,
-) -> Result<Option<String>, RefusalReason> {
+/// It was sent in more than one way, or twice, or its proof is not valid.
+pub fn presented(
+    app: &App,
+    parts: (&http::HeaderMap, Option<&Params>),
+    (method, path): (&str, &str),
+    now: Timestamp,
+) -> Result<Option<Presented>, Unpresentable> {
+    let (headers, form) = parts;
+    let refused = |scheme| move |reason| Unpresentable { reason, scheme };
     let in_header = headers
         .get(http::header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
+        .and_then(|value| value.split_once(' '));
+    let is = |wanted: &str| {
+        let token = in_header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(wanted));
+        token.map(|(_, token)| token.trim())
+    };
     let in_body = form.map(|form| form.get("access_token")).transpose();
-    match (in_header, in_body.map(Option::flatten)) {
-        (_, Err(_)) | (Some(_), Ok(Some(_))) => Err(RefusalReason::AccessTokenTwice),
-        (token, Ok(None)) | (None, Ok(token)) => Ok(token.map(str::to_owned)),
-    }
+    let in_body = match in_body.map(Option::flatten) {
+        Ok(token) if token.is_none() || in_header.is_none() => token,
+        _ => return Err(refused(Scheme::Bearer)(RefusalReason::AccessTokenTwice)),
+    };
+    let Some(token) = is("dpop") else {
+        let token = is("bearer").or(in_body).map(str::to_owned);
+        return Ok(token.map(|token| Presented { token, proof: None }));
+    };
+    let endpoint = Endpoint {
+        method,
+        path,
+        access_token: Some(token),
+    };
+    let proof = dpop::verify(app, headers, &endpoint, now).map_err(refused(Scheme::Dpop))?;
+    let missing = RefusalReason::DpopProof(ProofFault::Missing);
+    Ok(Some(Presented {
+        token: token.to_owned(),
+        proof: Some(proof.ok_or(missing).map_err(refused(Scheme::Dpop))?),
+    }))
 }

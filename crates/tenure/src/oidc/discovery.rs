@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tenure_protocol::dpop;
 
 pub async fn configuration(State(app): State<Arc<App>>) -> Response {
     cached(&document(&app), "public, max-age=60")
@@ -55,6 +56,7 @@ fn document(app: &App) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": claims::supported(),
         "claims_parameter_supported": true,

@@ -81,7 +81,9 @@ fn may_see(app: &App, client: &Registered, valid: &access::Valid) -> bool {
 }
 
 fn describe(valid: &access::Valid) -> Value {
-    let mut answer = json!({ "active": true, "token_type": "Bearer" });
+    let bound = valid.claims.contains_key("cnf");
+    let token_type = if bound { "DPoP" } else { "Bearer" };
+    let mut answer = json!({ "active": true, "token_type": token_type });
     let members = [
         "scope",
         "sub",
@@ -95,6 +97,7 @@ fn describe(valid: &access::Valid) -> Value {
         "acr",
         "amr",
         "permissions",
+        "cnf",
     ];
     if let Some(map) = answer.as_object_mut() {
         for name in members {

@@ -48,6 +48,8 @@ pub struct Issuer<'a> {
     pub settings: &'a Settings,
     pub client: &'a Client,
     pub grant: &'a Grant,
+    /// The thumbprint of the key that access tokens are bound to (RFC 9449 section 6.1).
+    pub jkt: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -191,6 +193,9 @@ impl Issuer<'_> {
         if !self.grant.scope.is_empty() {
             put("scope", self.grant.scope.clone().into());
         }
+        if let Some(jkt) = self.jkt {
+            put("cnf", json!({ "jkt": jkt }));
+        }
         if dialect.has_permissions() {
             put("permissions", permissions.unwrap_or_default().into());
         }
@@ -280,6 +285,7 @@ pub fn front_channel_id_token(context: &Context, issued: &Issued) -> anyhow::Res
         settings: &context.settings,
         client: &context.client.client,
         grant: &issued.grant,
+        jkt: None,
         now: context.now,
     };
     let extra = IdTokenExtra {

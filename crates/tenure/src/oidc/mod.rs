@@ -8,6 +8,7 @@ pub mod claims;
 pub mod consent;
 pub mod cors;
 pub mod discovery;
+pub mod dpop;
 pub mod introspect;
 pub mod issue;
 pub mod knowing;

@@ -1,17 +1,19 @@
 //! `/oauth/par` (RFC 9126): the request is pushed, and the browser carries only a reference to it.
 
 use super::authorize;
+use super::dpop::{self, Endpoint};
 use super::token::client_auth;
 use super::transaction::{FORM_LIFETIME, Transaction};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::operations;
 use crate::respond::{self, Failure};
-use ::http::StatusCode;
+use ::http::{HeaderMap, StatusCode};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::json;
 use std::sync::Arc;
+use tenure_protocol::dpop::ProofFault;
 use tenure_protocol::params::Params;
 use tenure_protocol::{RefusalReason, Timestamp, authorize as request, redirect};
 use tenure_store::{StoreError, Tx};
@@ -39,6 +41,7 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         Err(Failure::Refused(reason)) => {
             let mut response = respond::oauth_error(reason.oauth_error(), None);
             client_auth::challenge(&mut response, &parts.headers);
+            dpop::offer_nonce(&app, response.headers_mut(), reason, app.clock.now());
             response
         }
         Err(Failure::Broken(error)) => respond::broken(&error),
@@ -53,7 +56,7 @@ fn is_on(app: &App) -> bool {
 async fn push(
     app: &Arc<App>,
     caller: &Caller,
-    headers: &::http::HeaderMap,
+    headers: &HeaderMap,
     body: &[u8],
 ) -> Result<String, Failure> {
     let params = http::body_params(headers, body)?;
@@ -69,12 +72,16 @@ async fn push(
     let asked = request::parse(&params, &client.client)?;
     let settings = app.settings.current();
     authorize::check(app, &settings, &client.client, (&asked, &redirect))?;
+    let rewritten = ["client_id", "dpop_jkt"];
     let secret = ["client_secret", "client_assertion", "client_assertion_type"];
     let kept = params
         .iter()
-        .filter(|(name, _)| !secret.contains(name) && *name != "client_id");
+        .filter(|(name, _)| !secret.contains(name) && !rewritten.contains(name));
     let mut kept: Vec<_> = kept.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     kept.push(("client_id".to_owned(), client.client.client_id.clone()));
+    if let Some(jkt) = bound_key(app, headers, asked.dpop_jkt.as_deref(), now)? {
+        kept.push(("dpop_jkt".to_owned(), jkt));
+    }
     let query = Params::from_pairs(kept).to_query();
     let reference = format!("{PREFIX}{}", app.entropy.token(24));
     let (id, expires_at) = (reference.clone(), now.plus(LIFETIME));
@@ -82,6 +89,28 @@ async fn push(
         .write(move |tx| tx.put_once(KIND, &id, &query, expires_at))
         .await?;
     Ok(reference)
+}
+
+/// The key that the code will be bound to: named by `dpop_jkt`, or proven here; if both, one key (RFC
+/// 9449 section 10.1).
+fn bound_key(
+    app: &App,
+    headers: &HeaderMap,
+    named: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<String>, RefusalReason> {
+    let endpoint = Endpoint {
+        method: "POST",
+        path: "/oauth/par",
+        access_token: None,
+    };
+    let proven = dpop::verify(app, headers, &endpoint, now)?.map(|proof| proof.jkt);
+    match (named, proven) {
+        (Some(named), Some(proven)) if named != proven => {
+            Err(RefusalReason::DpopProof(ProofFault::OtherKey))
+        }
+        (named, proven) => Ok(proven.or(named.map(str::to_owned))),
+    }
 }
 
 /// The parameters that a `request_uri` stands for; the reference is used up when the answer is issued.

@@ -1,16 +1,20 @@
 //! `/userinfo` (OpenID Connect Core 5.3).
 
-use super::{access, claims, cors};
+use super::access::{self, Scheme, Unpresentable};
+use super::{claims, cors, dpop};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::respond;
 use crate::settings::Registered;
-use ::http::{StatusCode, header};
+use ::http::{HeaderValue, StatusCode, header};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::Arc;
-use tenure_protocol::RefusalReason;
+use tenure_protocol::dpop::ALGORITHMS;
+use tenure_protocol::{OAuthError, RefusalReason, Timestamp};
+
+const PATH: &str = "/userinfo";
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
     let headers = request.headers().clone();
@@ -30,19 +34,22 @@ async fn answer(app: &Arc<App>, request: Request) -> (Response, Option<Arc<Regis
         Err(response) => return (response, None),
     };
     let form = http::body_params(&parts.headers, &body).ok();
-    let token = match access::bearer(&parts.headers, form.as_ref()) {
-        Ok(Some(token)) => token,
+    let now = app.clock.now();
+    let request = (parts.method.as_str(), PATH);
+    let presented = match access::presented(app, (&parts.headers, form.as_ref()), request, now) {
+        Ok(Some(presented)) => presented,
         Ok(None) => return (no_token(), None),
-        Err(reason) => return (refused(reason), None),
+        Err(refusal) => return (refused(app, refusal, now), None),
     };
-    let valid = match access::check_userinfo(app, &token, app.clock.now()).await {
-        Ok(Some(valid)) => valid,
-        Ok(None) => return (refused(RefusalReason::AccessTokenInvalid), None),
+    let refuse = |reason| refused(app, presented.refused(reason), now);
+    let valid = match access::check_userinfo(app, &presented, now).await {
+        Ok(Ok(valid)) => valid,
+        Ok(Err(reason)) => return (refuse(reason), None),
         Err(error) => return (respond::broken(&error.into()), None),
     };
     let client = app.settings.current().client(valid.client_id()).cloned();
     let Some((user, session)) = &valid.user else {
-        return (refused(RefusalReason::AccessTokenInvalid), client);
+        return (refuse(RefusalReason::AccessTokenInvalid), client);
     };
     let asked = valid
         .claims
@@ -61,25 +68,45 @@ async fn answer(app: &Arc<App>, request: Request) -> (Response, Option<Arc<Regis
     (respond::json(StatusCode::OK, &body), client)
 }
 
-/// RFC 6750 section 3.1: who presents nothing hears only how to.
+/// RFC 6750 section 3.1: who presents nothing hears only how to, in one line, since some readers see
+/// only the first.
 fn no_token() -> Response {
+    let challenge = format!("Bearer, DPoP {}", algorithms());
     let headers = [
-        (header::WWW_AUTHENTICATE, "Bearer"),
-        (header::CACHE_CONTROL, "no-store"),
+        (header::WWW_AUTHENTICATE, http::header_value(challenge)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (StatusCode::UNAUTHORIZED, headers).into_response()
 }
 
-/// RFC 6750 section 3: the error stands in the challenge as well.
-pub(super) fn refused(reason: RefusalReason) -> Response {
-    let error = reason.oauth_error();
-    let mut response = respond::oauth_error(error, None);
+/// RFC 6750 section 3, RFC 9449 section 7.1: the error stands in the challenge as well.
+pub(super) fn refused(app: &App, refusal: Unpresentable, now: Timestamp) -> Response {
+    let error = refusal.reason.oauth_error();
+    let is_about_the_proof = matches!(
+        refusal.reason,
+        RefusalReason::DpopProof(_) | RefusalReason::DpopNonceNeeded
+    );
+    // At the token endpoint these are 400 (RFC 9449 section 5).
+    let status = if is_about_the_proof {
+        401
+    } else {
+        error.status
+    };
+    let mut response = respond::oauth_error(OAuthError { status, ..error }, None);
+    let (scheme, more) = match refusal.scheme {
+        Scheme::Bearer => ("Bearer", String::new()),
+        Scheme::Dpop => ("DPoP", format!(", {}", algorithms())),
+    };
     let challenge = format!(
-        "Bearer realm=\"tenure\", error=\"{}\", error_description=\"{}\"",
+        "{scheme} realm=\"tenure\", error=\"{}\", error_description=\"{}\"{more}",
         error.code, error.description
     );
+    let headers = response.headers_mut();
+    headers.insert(header::WWW_AUTHENTICATE, http::header_value(challenge));
+    dpop::offer_nonce(app, headers, refusal.reason, now);
     response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, http::header_value(challenge));
-    response
+}
+
+fn algorithms() -> String {
+    format!("algs=\"{}\"", ALGORITHMS.join(" "))
 }

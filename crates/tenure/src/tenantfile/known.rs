@@ -118,6 +118,7 @@ pub static CLIENT: Shape = Shape {
         "oidc_logout",
         "initiate_login_uri",
         "require_pushed_authorization_requests",
+        "require_proof_of_possession",
         "jwks",
         "default_max_age",
         "require_auth_time",
@@ -160,7 +161,6 @@ pub static CLIENT: Shape = Shape {
         "owners",
         "par_request_expiry",
         "redirection_policy",
-        "require_proof_of_possession",
         "resource_server_identifier",
         "session_transfer",
         "signed_request_object",
@@ -230,6 +230,7 @@ pub static API: Shape = Shape {
         "token_lifetime",
         "token_lifetime_for_web",
         "token_dialect",
+        "proof_of_possession",
         "enforce_policies",
         "custom_claims",
     ],
@@ -242,14 +243,22 @@ pub static API: Shape = Shape {
         "consent_policy",
         "id",
         "is_system",
-        "proof_of_possession",
         "signing_secret",
         "subject_type_authorization",
         "token_encryption",
         "verification_key",
         "verification_location",
     ],
-    inside: &[("scopes", &SCOPE)],
+    inside: &[
+        ("scopes", &SCOPE),
+        ("proof_of_possession", &PROOF_OF_POSSESSION),
+    ],
+};
+
+static PROOF_OF_POSSESSION: Shape = Shape {
+    own: &["mechanism", "required", "required_for"],
+    foreign: &[],
+    inside: &[],
 };
 
 static SCOPE: Shape = Shape {

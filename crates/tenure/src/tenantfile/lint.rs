@@ -255,6 +255,18 @@ pub fn api(api: &Api, object: &Object, findings: &mut Findings) {
             "token_lifetime_for_web must be positive and not longer than token_lifetime",
         );
     }
+    if let Some(possession) = &api.proof_of_possession
+        && possession.required
+        && possession.mechanism != "dpop"
+    {
+        findings.error(
+            object.line_of("proof_of_possession"),
+            format!(
+                "proof_of_possession.mechanism: {:?} is not supported: write dpop, or required: false",
+                possession.mechanism
+            ),
+        );
+    }
     let (setting, for_web) = match api.token_lifetime_for_web {
         Some(web) => ("token_lifetime_for_web", web),
         None => ("token_lifetime", api.token_lifetime),

@@ -146,6 +146,7 @@ fn new_code(context: &Context, session: &Session, grant: &Grant) -> (String, Cod
         redirect_uri: context.target.redirect.uri().to_owned(),
         redirect_uri_sent: context.target.redirect.sent,
         code_challenge: context.request.code_challenge.clone(),
+        dpop_jkt: context.request.dpop_jkt.clone(),
         nonce: context.request.nonce.clone(),
         scope: grant.scope.clone(),
         audience: grant.audience.clone(),

@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use std::sync::Arc;
 use tenure_protocol::RefusalReason;
+use tenure_protocol::dpop::ProofFault;
 use tenure_protocol::session::Session;
 use tenure_protocol::status::{Extension, Proof, Status, extend, over};
 use tenure_store::{StoreError, Tx, UserRow};
@@ -19,20 +20,29 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
     if cors::is_preflight(request.method()) {
         return super::preflight(&app, &caller, request.headers());
     }
-    let question = Question::read(app.clone(), caller, request.headers().clone()).await;
+    let question = Question::read(app.clone(), caller, request).await;
     let question = Arc::new(question);
     let asked = question.clone();
     match app.store.write(move |tx| decide(tx, &asked)).await {
-        Ok(Ok(status)) => question.expose(told(&status)),
+        Ok(Ok(Some(status))) => question.expose(told(&status)),
+        Ok(Ok(None)) => question.unknown(),
         Ok(Err(reason)) => question.refused(reason),
         Err(error) => respond::broken(&error.into()),
     }
 }
 
-fn decide(tx: &Tx<'_>, question: &Question) -> Result<Result<Status, RefusalReason>, StoreError> {
+/// `None`: there is no such session for the asker.
+type Decided = Result<Option<Status>, RefusalReason>;
+
+fn decide(tx: &Tx<'_>, question: &Question) -> Result<Decided, StoreError> {
     let Some(found) = question.find(tx)? else {
-        return Ok(Err(RefusalReason::AccessTokenInvalid));
+        return Ok(Ok(None));
     };
+    if let Some(proof) = &question.proof
+        && !proof.count(tx, "", question.now)?
+    {
+        return Ok(Err(RefusalReason::DpopProof(ProofFault::Replayed)));
+    }
     let (app, now, session) = (&question.app, question.now, &found.session);
     let limits = today(&question.settings, app, session.persistent).limits;
     let standing = UserRow::standing_of(found.user.as_ref());
@@ -47,15 +57,14 @@ fn decide(tx: &Tx<'_>, question: &Question) -> Result<Result<Status, RefusalReas
                 now,
             };
             sessions::expire(tx, session, verdict, judge)?;
-            Ok(Ok(Status::Over(over(session, verdict, now))))
+            Ok(Ok(Some(Status::Over(over(session, verdict, now)))))
         }
         Ok(Extension::Extended(extended)) => {
             let entry = entry(question, &found.client_id, found.asking.proof, &extended);
             let row = entry.row(now, &app.entropy.token(9));
             tx.record_extension(&extended, &found.client_id, &row)?;
-            Ok(Ok(
-                Seen::new(app, *extended, found.user.as_ref(), now).status
-            ))
+            let seen = Seen::new(app, *extended, found.user.as_ref(), now);
+            Ok(Ok(Some(seen.status)))
         }
     }
 }

@@ -5,13 +5,16 @@ pub mod events;
 pub mod extend;
 pub mod status;
 
-use super::{access, cors};
+use super::access::{self, Scheme, Unpresentable};
+use super::cors;
+use super::dpop::Proven;
 use crate::app::App;
 use crate::crypto::keys::is_current;
 use crate::http::{self as edge, Caller, SessionCookie};
 use crate::respond;
 use crate::settings::Settings;
 use crate::streams::Known;
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value};
@@ -38,7 +41,9 @@ pub struct Question {
     settings: Arc<Settings>,
     caller: Caller,
     headers: HeaderMap,
-    credential: Option<Credential>,
+    credential: Result<Credential, Unpresentable>,
+    /// The key that its token's proof proves.
+    proof: Option<Proven>,
     now: Timestamp,
 }
 
@@ -94,20 +99,29 @@ fn today(settings: &Settings, app: &App, persistent: bool) -> Today {
 
 impl Question {
     /// Reads what a request presents: the token of its header, else its cookie.
-    ///
-    /// # Errors
-    /// The token was sent twice.
-    async fn read(app: Arc<App>, caller: Caller, headers: HeaderMap) -> Self {
+    async fn read(app: Arc<App>, caller: Caller, request: Request) -> Self {
         let now = app.clock.now();
-        let token = access::bearer(&headers, None);
-        let credential = match token {
-            Ok(Some(token)) => access::userinfo_claims(&app, &token)
-                .await
-                .map(Credential::Token),
-            Ok(None) => app.session_cookie(&headers).map(Credential::Cookie),
-            Err(_) => None,
+        let (parts, _) = request.into_parts();
+        let headers = parts.headers;
+        let endpoint = (parts.method.as_str(), parts.uri.path());
+        let presented = access::presented(&app, (&headers, None), endpoint, now);
+        let mut proof = None;
+        let credential = match presented {
+            Ok(Some(presented)) => {
+                let claims = access::userinfo_claims(&app, &presented).await;
+                proof.clone_from(&presented.proof);
+                claims
+                    .map(Credential::Token)
+                    .map_err(|reason| presented.refused(reason))
+            }
+            Ok(None) => app
+                .session_cookie(&headers)
+                .map(Credential::Cookie)
+                .ok_or(nothing()),
+            Err(refusal) => Err(refusal),
         };
         Self {
+            proof,
             settings: app.settings.current(),
             app,
             caller,
@@ -120,9 +134,9 @@ impl Question {
     /// Whom the question is about. `None`: no session, none of the asker's, or one that is forgotten.
     fn find(&self, tx: &Tx<'_>) -> Result<Option<Found>, StoreError> {
         let (sid, jti) = match &self.credential {
-            None => return Ok(None),
-            Some(Credential::Cookie(cookie)) => (cookie.sid, ""),
-            Some(Credential::Token(claims)) => match text(claims, "sid").parse::<Sid>() {
+            Err(_) => return Ok(None),
+            Ok(Credential::Cookie(cookie)) => (cookie.sid, ""),
+            Ok(Credential::Token(claims)) => match text(claims, "sid").parse::<Sid>() {
                 Ok(sid) => (sid, text(claims, "jti")),
                 Err(_) => return Ok(None),
             },
@@ -139,7 +153,7 @@ impl Question {
         }
         let (origin, by_origin) = self.origin_of(&participants);
         let (proof, client_id) = match &self.credential {
-            Some(Credential::Token(claims)) => {
+            Ok(Credential::Token(claims)) => {
                 let hangs = match &user {
                     Some(user) => access::still_hangs(tx, claims, user, self.now)?,
                     None => false,
@@ -181,11 +195,11 @@ impl Question {
     /// token's user and the session's must be one (lesson CVE-2022-3916).
     fn is_of(&self, session: &Session) -> bool {
         match &self.credential {
-            Some(Credential::Cookie(cookie)) => {
+            Ok(Credential::Cookie(cookie)) => {
                 crate::crypto::mac::equal(&session.secret_hash, &cookie.hash())
             }
-            Some(Credential::Token(claims)) => text(claims, "sub") == session.user_id,
-            None => false,
+            Ok(Credential::Token(claims)) => text(claims, "sub") == session.user_id,
+            Err(_) => false,
         }
     }
 
@@ -208,9 +222,27 @@ impl Question {
         }
     }
 
-    /// A refusal, or that there is no such session for this asker.
+    /// That there is no such session for this asker, or what is wrong with what was presented.
+    fn unknown(&self) -> Response {
+        let refusal = self.credential.as_ref().err().copied();
+        self.refuse(refusal.unwrap_or_else(|| self.in_scheme(RefusalReason::AccessTokenInvalid)))
+    }
+
     fn refused(&self, reason: RefusalReason) -> Response {
-        let response = super::userinfo::refused(reason);
+        self.refuse(self.in_scheme(reason))
+    }
+
+    fn in_scheme(&self, reason: RefusalReason) -> Unpresentable {
+        let scheme = match self.proof {
+            Some(_) => Scheme::Dpop,
+            None => Scheme::Bearer,
+        };
+        Unpresentable { reason, scheme }
+    }
+
+    fn refuse(&self, refusal: Unpresentable) -> Response {
+        let reason = refusal.reason;
+        let response = super::userinfo::refused(&self.app, refusal, self.now);
         if reason == RefusalReason::OriginNotOfParticipant {
             if let Some(origin) = edge::origin(&self.headers) {
                 cors::log_refusal(&self.app, &self.caller, None, origin);
@@ -240,17 +272,17 @@ impl Question {
 async fn to_read(
     app: &Arc<App>,
     caller: Caller,
-    request: axum::extract::Request,
+    request: Request,
 ) -> Result<(Arc<Question>, Found), Response> {
     if cors::is_preflight(request.method()) {
         return Err(preflight(app, &caller, request.headers()));
     }
-    let question = Question::read(app.clone(), caller, request.headers().clone()).await;
+    let question = Question::read(app.clone(), caller, request).await;
     let question = Arc::new(question);
     let asked = question.clone();
     let found = match app.store.read(move |tx| asked.find(tx)).await {
         Ok(Some(found)) => found,
-        Ok(None) => return Err(question.refused(RefusalReason::AccessTokenInvalid)),
+        Ok(None) => return Err(question.unknown()),
         Err(error) => return Err(respond::broken(&error.into())),
     };
     match found.asking.may_read() {
@@ -269,7 +301,7 @@ fn preflight(app: &App, caller: &Caller, headers: &HeaderMap) -> Response {
         );
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, last-event-id"),
+            HeaderValue::from_static("authorization, content-type, dpop, last-event-id"),
         );
     }
     plain(response)
@@ -281,6 +313,14 @@ fn plain(mut response: Response) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Neither token nor cookie.
+const fn nothing() -> Unpresentable {
+    Unpresentable {
+        reason: RefusalReason::AccessTokenInvalid,
+        scheme: Scheme::Bearer,
+    }
 }
 
 fn told(status: &Status) -> Response {

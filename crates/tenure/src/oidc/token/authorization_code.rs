@@ -101,12 +101,21 @@ fn redeem(
     else {
         return Ok(Err(RefusalReason::CodeUnknown));
     };
+    let api = code
+        .audience
+        .as_deref()
+        .and_then(|audience| request.settings.api(audience));
+    let text = request.params.first("code").unwrap_or_default();
+    if let Err(reason) = request.may_have_tokens(tx, api.map(AsRef::as_ref), text)? {
+        return Ok(Err(reason));
+    }
     let client = &request.client.client;
     let presented = Presented {
         client_id: &client.client_id,
         client_is_public: client.is_public(),
         redirect_uri: request.params.first("redirect_uri"),
         code_verifier: request.params.first("code_verifier"),
+        jkt: request.jkt(),
     };
     match code::decide(&code, &presented, request.now) {
         Outcome::Refused(reason) => Ok(Err(reason)),
@@ -246,7 +255,7 @@ fn new_family(request: &TokenRequest, code: &Code) -> Option<Family> {
         amr: code.amr.clone(),
         acr: code.acr.clone(),
         claims: code.claims.clone(),
-        rotated_by: request.caller.origin(),
+        rotated_by: request.origin(),
         foreign_repeats: 0,
         foreign_repeat_generation: 0,
         end: None,
@@ -265,6 +274,7 @@ fn answer(request: &TokenRequest, redeemed: &Redeemed) -> anyhow::Result<TokenRe
         settings: &request.settings,
         client: &request.client.client,
         grant: &grant,
+        jkt: request.jkt(),
         now: request.now,
     };
     let claims = code
@@ -297,7 +307,7 @@ fn answer(request: &TokenRequest, redeemed: &Redeemed) -> anyhow::Result<TokenRe
     let refresh_token = family.and_then(|f| refresh::current(f, &request.app.issuer, &ring));
     Ok(TokenResponse {
         access_token: token,
-        token_type: "Bearer",
+        token_type: request.token_type(),
         expires_in,
         refresh_token,
         id_token,

@@ -5,9 +5,11 @@ use crate::oidc::issue::{Grant, Issuer};
 use crate::respond::Failure;
 use crate::tenant_log::{Entry, kind};
 use tenure_protocol::RefusalReason;
+use tenure_protocol::dpop::ProofFault;
+use tenure_store::Tx;
 
 pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
-    let result = issue(&request);
+    let result = issue(&request).await;
     let code = if result.is_ok() {
         kind::MACHINE_TOKEN
     } else {
@@ -20,7 +22,7 @@ pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
     result
 }
 
-fn issue(request: &TokenRequest) -> Result<TokenResponse, Failure> {
+async fn issue(request: &TokenRequest) -> Result<TokenResponse, Failure> {
     let client = &request.client.client;
     if client.is_public() {
         return Err(RefusalReason::GrantNotAllowed.into());
@@ -29,8 +31,17 @@ fn issue(request: &TokenRequest) -> Result<TokenResponse, Failure> {
     let audience = asked
         .or(request.settings.tenant.default_audience.as_deref())
         .ok_or(RefusalReason::MissingParameter("audience"))?;
-    if request.settings.api(audience).is_none() {
-        return Err(RefusalReason::AudienceUnknown.into());
+    let api = request.settings.api(audience);
+    let api = api.ok_or(RefusalReason::AudienceUnknown)?;
+    match request.proof.clone() {
+        None => request.need_not_prove(Some(api))?,
+        Some(proof) => {
+            let now = request.now;
+            let counted = move |tx: &Tx<'_>| proof.count(tx, "", now);
+            if !request.app.store.write(counted).await? {
+                return Err(RefusalReason::DpopProof(ProofFault::Replayed).into());
+            }
+        }
     }
     let key = (client.client_id.clone(), audience.to_owned());
     let held = request
@@ -55,12 +66,13 @@ fn issue(request: &TokenRequest) -> Result<TokenResponse, Failure> {
         settings: &request.settings,
         client,
         grant: &grant,
+        jkt: request.jkt(),
         now: request.now,
     };
     let token = issuer.machine_token(Some(&permissions))?;
     Ok(TokenResponse {
         access_token: token.token,
-        token_type: "Bearer",
+        token_type: request.token_type(),
         expires_in: token.expires_in,
         refresh_token: None,
         id_token: None,

@@ -6,6 +6,7 @@ pub mod client_credentials;
 pub mod refresh_token;
 
 use super::cors;
+use super::dpop::{self, Endpoint, Proven};
 use crate::app::App;
 use crate::http::{self, Caller};
 use crate::respond::{self, Failure};
@@ -15,8 +16,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
+use tenure_protocol::dpop::{ProofFault, is_required};
+use tenure_protocol::model::Api;
 use tenure_protocol::params::Params;
+use tenure_protocol::refresh::Origin;
 use tenure_protocol::{OAuthError, RefusalReason, Timestamp};
+use tenure_store::{StoreError, Tx};
 
 /// A successful answer (RFC 6749 section 5.1). Absent members are left out, never `null`.
 #[derive(Debug, Serialize)]
@@ -39,7 +44,59 @@ pub struct TokenRequest {
     pub client: Arc<Registered>,
     pub caller: Caller,
     pub params: Params,
+    /// The key that it proves to hold.
+    pub proof: Option<Proven>,
     pub now: Timestamp,
+}
+
+impl TokenRequest {
+    pub fn jkt(&self) -> Option<&str> {
+        self.proof.as_ref().map(|proof| proof.jkt.as_str())
+    }
+
+    /// RFC 9449 section 5: the type says how the token must be presented.
+    pub fn token_type(&self) -> &'static str {
+        match self.proof {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        }
+    }
+
+    /// Where it comes from, and by whose key.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            jkt: self.jkt().map(str::to_owned),
+            ..self.caller.origin()
+        }
+    }
+
+    /// Whether tokens for this API may be issued to this request, and its proof was used for nothing
+    /// else than the credential that it presents.
+    pub fn may_have_tokens(
+        &self,
+        tx: &Tx<'_>,
+        api: Option<&Api>,
+        credential: &str,
+    ) -> Result<Result<(), RefusalReason>, StoreError> {
+        let Some(proof) = &self.proof else {
+            return Ok(self.need_not_prove(api));
+        };
+        let counts = proof.count(tx, &dpop::purpose(credential), self.now)?;
+        let replayed = RefusalReason::DpopProof(ProofFault::Replayed);
+        Ok(if counts { Ok(()) } else { Err(replayed) })
+    }
+
+    /// For a request without a proof.
+    ///
+    /// # Errors
+    /// The client or the API requires one.
+    pub fn need_not_prove(&self, api: Option<&Api>) -> Result<(), RefusalReason> {
+        if is_required(&self.client.client, api) {
+            Err(RefusalReason::DpopProof(ProofFault::Missing))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
@@ -73,7 +130,11 @@ async fn answer(
     let granted = grant(app.clone(), caller.clone(), &parts.headers, params).await;
     let response = match granted {
         Ok(tokens) => respond::json(StatusCode::OK, &tokens),
-        Err(Failure::Refused(reason)) => refused(reason, &settings),
+        Err(Failure::Refused(reason)) => {
+            let mut response = refused(reason, &settings);
+            dpop::offer_nonce(app, response.headers_mut(), reason, app.clock.now());
+            response
+        }
         Err(Failure::Broken(error)) => respond::broken(&error),
     };
     (response, named)
@@ -97,6 +158,12 @@ async fn grant(
     if !client.client.allows_grant(&grant_type) {
         return Err(RefusalReason::GrantNotAllowed.into());
     }
+    let endpoint = Endpoint {
+        method: "POST",
+        path: "/oauth/token",
+        access_token: None,
+    };
+    let proof = dpop::verify(&app, headers, &endpoint, now)?;
     let settings = app.settings.current();
     let request = TokenRequest {
         app,
@@ -104,6 +171,7 @@ async fn grant(
         client,
         caller,
         params,
+        proof,
         now,
     };
     match grant_type.as_str() {

@@ -119,8 +119,14 @@ fn judge_and_apply(
         let family = end_family(tx, request, &family, end)?;
         return refuse(reason, family);
     }
+    let audience = family.audience.as_deref();
+    let api = audience.and_then(|audience| request.settings.api(audience));
+    let text = request.params.first("refresh_token").unwrap_or_default();
+    if let Err(reason) = request.may_have_tokens(tx, api.map(AsRef::as_ref), text)? {
+        return refuse(reason, family);
+    }
     let policy = Policy::of(&client.refresh_token, client.is_public());
-    let origin = request.caller.origin();
+    let origin = request.origin();
     let (next, repeat_of, rotated) = match decide(&family, presented, &policy, &origin, request.now)
     {
         Outcome::Refused(reason) => return refuse(reason, family),
@@ -335,6 +341,7 @@ fn answer(request: &TokenRequest, refreshed: &Refreshed) -> anyhow::Result<Token
         settings: &request.settings,
         client: &request.client.client,
         grant: &grant,
+        jkt: request.jkt(),
         now: request.now,
     };
     let claims = family
@@ -361,10 +368,15 @@ fn answer(request: &TokenRequest, refreshed: &Refreshed) -> anyhow::Result<Token
     } else {
         None
     };
-    let refresh_token = tokens::current(family, &request.app.issuer, &request.app.ring());
+    // One that stays as it is need not be said again: its client knows that from Auth0.
+    let refresh_token = if family.stays_as_it_is(request.client.client.is_public()) {
+        None
+    } else {
+        tokens::current(family, &request.app.issuer, &request.app.ring())
+    };
     Ok(TokenResponse {
         access_token: access.token,
-        token_type: "Bearer",
+        token_type: request.token_type(),
         expires_in: access.expires_in,
         refresh_token,
         id_token,
@@ -381,6 +393,7 @@ const fn metric(reason: RefusalReason) -> &'static str {
         }
         RefusalReason::RefreshTokenFromTheFuture => "from_the_future",
         RefusalReason::UserBlocked => "user",
+        RefusalReason::RefreshTokenOtherKey | RefusalReason::DpopProof(_) => "key",
         _ => "unknown",
     }
 }
