@@ -12,11 +12,9 @@ use url::Url;
 /// Seconds by which `iat` may differ from now, either way, in a proof without a nonce.
 pub const CLOCK_WINDOW: i64 = 60;
 
-/// Seconds for which a nonce of ours is good.
-pub const NONCE_LIFETIME: i64 = 300;
-
-/// Seconds after which no proof can be accepted a second time, whatever it says.
-pub const REMEMBERED: i64 = NONCE_LIFETIME + CLOCK_WINDOW;
+/// Seconds for which a nonce of ours is good: longer than most access tokens, since a browser that must
+/// be asked for another one in between may lose its refresh token over the question (decision 0090).
+pub const NONCE_LIFETIME: i64 = 3_600;
 
 /// `dpop_signing_alg_values_supported`: asymmetric algorithms only.
 pub const ALGORITHMS: [&str; 4] = ["ES256", "RS256", "EdDSA", "Ed25519"];
@@ -128,16 +126,8 @@ pub struct Demand<'a> {
     pub address: &'a str,
     /// The access token that it accompanies, at a resource.
     pub access_token: Option<&'a str>,
-    pub nonce: NonceStanding,
-}
-
-/// What became of the nonce in a proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NonceStanding {
-    Absent,
-    Fresh,
-    /// Not one of ours, or one that is too old.
-    Stale,
+    /// Whether the proof carries a nonce of ours that is not too old.
+    pub has_fresh_nonce: bool,
 }
 
 impl Proof {
@@ -190,7 +180,8 @@ impl Proof {
     /// Whether the proof is for this request and made now (RFC 9449 section 4.3).
     ///
     /// A nonce of ours tells when a proof was made better than the clock of a stranger's machine: with
-    /// one `iat` does not count, and without one a clock that is off is answered by asking for it.
+    /// one `iat` does not count, and a clock that is off is answered by asking for one. Where `iat` is
+    /// good none is needed, so an old one does no harm.
     ///
     /// # Errors
     /// It is for another request, or not provably made now.
@@ -205,11 +196,21 @@ impl Proof {
         if hash.is_some() && hash != self.token_hash {
             return Err(RefusalReason::DpopProof(ProofFault::Token));
         }
-        match demand.nonce {
-            NonceStanding::Fresh => Ok(()),
-            NonceStanding::Absent if self.is_of(now) => Ok(()),
-            NonceStanding::Absent | NonceStanding::Stale => Err(RefusalReason::DpopNonceNeeded),
+        if demand.has_fresh_nonce || self.is_of(now) {
+            Ok(())
+        } else {
+            Err(RefusalReason::DpopNonceNeeded)
         }
+    }
+
+    /// When the proof can no longer be accepted, whatever it says: until then it is remembered.
+    pub fn accepted_until(&self, now: Timestamp) -> Timestamp {
+        let window = match self.nonce {
+            Some(_) => NONCE_LIFETIME,
+            // Made ahead by a clock that is fast, and good until that clock's minute is over.
+            None => 2 * CLOCK_WINDOW,
+        };
+        now.plus(window + 1)
     }
 
     fn is_of(&self, now: Timestamp) -> bool {

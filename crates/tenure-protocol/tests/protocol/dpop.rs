@@ -7,7 +7,7 @@ use proptest::prelude::{any, prop_assert, proptest};
 use serde_json::{Value, json};
 use tenure_protocol::RefusalReason as No;
 use tenure_protocol::dpop::{
-    Demand, KeyKind, NonceStanding, Proof, ProofFault, hash_of_token, is_required, is_thumbprint,
+    Demand, KeyKind, NONCE_LIFETIME, Proof, ProofFault, hash_of_token, is_required, is_thumbprint,
 };
 use tenure_protocol::model::{Api, AppType, Client, ProofOfPossession, RequiredFor};
 
@@ -57,7 +57,7 @@ const DEMAND: Demand<'static> = Demand {
     method: "POST",
     address: TOKEN_ENDPOINT,
     access_token: None,
-    nonce: NonceStanding::Absent,
+    has_fresh_nonce: false,
 };
 
 fn judge(claims: &Value, demand: &Demand<'_>, now: i64) -> Result<(), No> {
@@ -234,21 +234,22 @@ fn the_method_and_the_access_token() {
 
 #[test]
 fn a_clock_that_is_off_is_asked_for_a_nonce() {
-    use NonceStanding::{Absent, Fresh, Stale};
     let table = [
-        (0, Absent, true),
-        (60, Absent, true),
-        (-60, Absent, true),
-        (61, Absent, false),
-        (-61, Absent, false),
-        (1_000_000, Absent, false),
-        (61, Fresh, true),
-        (-1_000_000, Fresh, true),
-        (0, Stale, false),
-        (61, Stale, false),
+        (0, false, true),
+        (60, false, true),
+        (-60, false, true),
+        (61, false, false),
+        (-61, false, false),
+        (1_000_000, false, false),
+        (0, true, true),
+        (61, true, true),
+        (-1_000_000, true, true),
     ];
-    for (late, nonce, fits) in table {
-        let demand = Demand { nonce, ..DEMAND };
+    for (late, has_fresh_nonce, fits) in table {
+        let demand = Demand {
+            has_fresh_nonce,
+            ..DEMAND
+        };
         let expected = if fits {
             Ok(())
         } else {
@@ -257,7 +258,7 @@ fn a_clock_that_is_off_is_asked_for_a_nonce() {
         assert_eq!(
             judge(&claims(), &demand, late),
             expected,
-            "{late} {nonce:?}"
+            "{late} {has_fresh_nonce}"
         );
     }
     // Fractions are allowed by RFC 7519; nonsense is far away from now.
@@ -270,6 +271,27 @@ fn a_clock_that_is_off_is_asked_for_a_nonce() {
             fits,
             "{iat}"
         );
+    }
+}
+
+/// A proof must be remembered for as long as it could be accepted again.
+#[test]
+fn a_proof_is_remembered_until_it_is_worthless() {
+    for (ahead, nonce) in [(60, None), (-60, None), (0, None), (0, Some("n"))] {
+        let iat = at(ahead).seconds();
+        let mut claims = with(&claims(), "iat", iat.into());
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        let proof = Proof::parse(&text(&header(), &claims)).unwrap();
+        assert_eq!(proof.judge(&DEMAND, at(0)), Ok(()));
+        let forgotten = proof.accepted_until(at(0));
+        assert_eq!(
+            proof.judge(&DEMAND, forgotten),
+            Err(No::DpopNonceNeeded),
+            "{ahead}"
+        );
+        assert!(nonce.is_none() || forgotten > at(NONCE_LIFETIME));
     }
 }
 

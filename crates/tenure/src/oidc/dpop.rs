@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
-use tenure_protocol::dpop::{Demand, KeyKind, NONCE_LIFETIME, NonceStanding, Proof, ProofFault};
-use tenure_protocol::{RefusalReason, Timestamp, dpop};
+use tenure_protocol::dpop::{Demand, KeyKind, NONCE_LIFETIME, Proof, ProofFault};
+use tenure_protocol::{RefusalReason, Timestamp};
 use tenure_store::{StoreError, Tx};
 
 pub const HEADER: HeaderName = HeaderName::from_static("dpop");
@@ -31,6 +31,8 @@ pub struct Proven {
     pub jkt: String,
     /// Names the proof among all proofs by all keys.
     id: String,
+    /// When it can be forgotten.
+    until: Timestamp,
 }
 
 /// Verifies the proof of a request; `None`: it carries none.
@@ -50,21 +52,19 @@ pub fn verify(
     if !signature_is_valid(&proof, text) {
         return Err(RefusalReason::DpopProof(ProofFault::Signature));
     }
-    let nonce = match proof.nonce.as_deref() {
-        None => NonceStanding::Absent,
-        Some(nonce) if is_fresh(&app.macs.nonce, nonce, now) => NonceStanding::Fresh,
-        Some(_) => NonceStanding::Stale,
-    };
+    let nonce = proof.nonce.as_deref();
+    let has_fresh_nonce = nonce.is_some_and(|nonce| is_fresh(&app.macs.nonce, nonce, now));
     let address = app.config.base_url.join(endpoint.path);
     let demand = Demand {
         method: endpoint.method,
         address: &address,
         access_token: endpoint.access_token,
-        nonce,
+        has_fresh_nonce,
     };
     proof.judge(&demand, now)?;
     let id = mac::sha256(format!("{} {}", proof.jkt, proof.jti).as_bytes());
     Ok(Some(Proven {
+        until: proof.accepted_until(now),
         jkt: proof.jkt,
         id: URL_SAFE_NO_PAD.encode(id),
     }))
@@ -107,9 +107,8 @@ impl Proven {
     /// the same bytes once more, and what that is worth is the grant's own question.
     ///
     /// `false`: it served something else before.
-    pub fn count(&self, tx: &Tx<'_>, purpose: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let until = now.plus(dpop::REMEMBERED);
-        if tx.put_once(KIND, &self.id, purpose, until)? {
+    pub fn count(&self, tx: &Tx<'_>, purpose: &str) -> Result<bool, StoreError> {
+        if tx.put_once(KIND, &self.id, purpose, self.until)? {
             return Ok(true);
         }
         let before = tx.peek_once(KIND, &self.id)?;
@@ -143,13 +142,18 @@ fn is_fresh(key: &MacKey, text: &str, now: Timestamp) -> bool {
     ours && age.is_some_and(|age| (0..=NONCE_LIFETIME).contains(&age))
 }
 
-/// A nonce for the caller's next proof, where a refusal asks for one (RFC 9449 section 8).
-pub fn offer_nonce(app: &App, headers: &mut HeaderMap, reason: RefusalReason, now: Timestamp) {
-    if reason == RefusalReason::DpopNonceNeeded
-        && let Ok(value) = HeaderValue::from_str(&nonce(&app.macs.nonce, now.seconds()))
-    {
-        headers.insert(NONCE, value);
+/// A nonce for the caller's next proof (RFC 9449 section 8.1).
+pub fn offer_nonce(app: &App, answer: &mut HeaderMap, now: Timestamp) {
+    if let Ok(value) = HeaderValue::from_str(&nonce(&app.macs.nonce, now.seconds())) {
+        answer.insert(NONCE, value);
     }
+}
+
+/// Whether a request's proof carries a nonce: who was once asked for one gets a new one with each
+/// answer, and need not be asked again (RFC 9449 section 8.2).
+pub fn uses_nonces(headers: &HeaderMap) -> bool {
+    let proof = header(headers).ok().flatten().map(Proof::parse);
+    matches!(proof, Some(Ok(proof)) if proof.nonce.is_some())
 }
 
 #[cfg(test)]
@@ -158,11 +162,11 @@ mod tests {
     use crate::crypto::master::Master;
 
     #[test]
-    fn a_nonce_is_good_for_five_minutes_and_only_under_its_key() {
+    fn a_nonce_is_good_for_an_hour_and_only_under_its_key() {
         let key = MacKey::derive(&Master::from_bytes([3; 32]), "dpop nonce");
         let at = Timestamp::from_seconds;
         let text = nonce(&key, 1_000);
-        let table = [(999, false), (1_000, true), (1_300, true), (1_301, false)];
+        let table = [(999, false), (1_000, true), (4_600, true), (4_601, false)];
         for (now, fresh) in table {
             assert_eq!(is_fresh(&key, &text, at(now)), fresh, "{now}");
         }

@@ -41,7 +41,9 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         Err(Failure::Refused(reason)) => {
             let mut response = respond::oauth_error(reason.oauth_error(), None);
             client_auth::challenge(&mut response, &parts.headers);
-            dpop::offer_nonce(&app, response.headers_mut(), reason, app.clock.now());
+            if reason == RefusalReason::DpopNonceNeeded {
+                dpop::offer_nonce(&app, response.headers_mut(), app.clock.now());
+            }
             response
         }
         Err(Failure::Broken(error)) => respond::broken(&error),

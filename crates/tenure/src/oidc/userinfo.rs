@@ -103,7 +103,9 @@ pub(super) fn refused(app: &App, refusal: Unpresentable, now: Timestamp) -> Resp
     );
     let headers = response.headers_mut();
     headers.insert(header::WWW_AUTHENTICATE, http::header_value(challenge));
-    dpop::offer_nonce(app, headers, refusal.reason, now);
+    if refusal.reason == RefusalReason::DpopNonceNeeded {
+        dpop::offer_nonce(app, headers, now);
+    }
     response
 }
 

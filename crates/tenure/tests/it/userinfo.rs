@@ -71,7 +71,10 @@ async fn a_request_without_a_token_hears_only_how_to_send_one() {
     let world = World::new().await;
     let answer = world.get("/userinfo").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    assert_eq!(
+        answer.header("www-authenticate"),
+        "Bearer, DPoP algs=\"ES256 RS256 EdDSA Ed25519\""
+    );
     assert_eq!(answer.body, "");
 }
 

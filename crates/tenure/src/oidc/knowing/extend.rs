@@ -39,7 +39,7 @@ fn decide(tx: &Tx<'_>, question: &Question) -> Result<Decided, StoreError> {
         return Ok(Ok(None));
     };
     if let Some(proof) = &question.proof
-        && !proof.count(tx, "", question.now)?
+        && !proof.count(tx, "")?
     {
         return Ok(Err(RefusalReason::DpopProof(ProofFault::Replayed)));
     }

@@ -36,8 +36,7 @@ async fn issue(request: &TokenRequest) -> Result<TokenResponse, Failure> {
     match request.proof.clone() {
         None => request.need_not_prove(Some(api))?,
         Some(proof) => {
-            let now = request.now;
-            let counted = move |tx: &Tx<'_>| proof.count(tx, "", now);
+            let counted = move |tx: &Tx<'_>| proof.count(tx, "");
             if !request.app.store.write(counted).await? {
                 return Err(RefusalReason::DpopProof(ProofFault::Replayed).into());
             }

@@ -81,7 +81,7 @@ impl TokenRequest {
         let Some(proof) = &self.proof else {
             return Ok(self.need_not_prove(api));
         };
-        let counts = proof.count(tx, &dpop::purpose(credential), self.now)?;
+        let counts = proof.count(tx, &dpop::purpose(credential))?;
         let replayed = RefusalReason::DpopProof(ProofFault::Replayed);
         Ok(if counts { Ok(()) } else { Err(replayed) })
     }
@@ -129,10 +129,18 @@ async fn answer(
     let named = client_auth::named(&settings, &params);
     let granted = grant(app.clone(), caller.clone(), &parts.headers, params).await;
     let response = match granted {
-        Ok(tokens) => respond::json(StatusCode::OK, &tokens),
+        Ok(tokens) => {
+            let mut response = respond::json(StatusCode::OK, &tokens);
+            if dpop::uses_nonces(&parts.headers) {
+                dpop::offer_nonce(app, response.headers_mut(), app.clock.now());
+            }
+            response
+        }
         Err(Failure::Refused(reason)) => {
             let mut response = refused(reason, &settings);
-            dpop::offer_nonce(app, response.headers_mut(), reason, app.clock.now());
+            if reason == RefusalReason::DpopNonceNeeded {
+                dpop::offer_nonce(app, response.headers_mut(), app.clock.now());
+            }
             response
         }
         Err(Failure::Broken(error)) => respond::broken(&error),
