@@ -45,6 +45,11 @@ export class Server {
     return (await promisify(execFile)(binary, [...args, '--database', this.database], { encoding: 'utf8' })).stdout;
   }
 
+  // One session, as `tenure session show` has it.
+  async show(sid) {
+    return JSON.parse(await this.commandAsync('session', 'show', sid, '--json'));
+  }
+
   async run() {
     const args = ['serve', '--listen', `127.0.0.1:${this.port}`, '--base-url', this.base, '--database', this.database];
     if (this.manualClock) args.push('--manual-clock');
