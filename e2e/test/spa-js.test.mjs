@@ -1,26 +1,21 @@
-// Auth0's SPA SDK, unmodified, in a real browser: rows B, C, D, E and F of the checklist that need one.
+// Auth0's SPA SDK, unmodified, in a real browser: signing in, silent renewal, signing out.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from '../lib/server.mjs';
 import { launch, site } from '../lib/sites.mjs';
+import { ada, client, fillIn, Visitor } from '../lib/visit.mjs';
 
 let server, shop, forum, browser;
 before(async () => {
   [shop, forum] = [await site(), await site()];
-  const client = (id, { origin }) => `
-  - client_id: ${id}
-    name: ${id}
-    app_type: spa
-    callbacks: ["${origin}", "${origin}/"]
-    web_origins: ["${origin}"]
-    allowed_logout_urls: ["${origin}"]
-    refresh_token: {rotation_type: rotating, expiration_type: expiring, token_lifetime: 86400, idle_token_lifetime: 7200}`;
   server = await Server.start(`
-tenant: {idle_session_lifetime_in_minutes: 60, session_lifetime_in_minutes: 480}
+tenant:
+  idle_session_lifetime_in_minutes: 60
+  session_lifetime_in_minutes: 480
+  allowed_logout_urls: ["${forum.origin}/bye"]
 clients:${client('shop', shop)}${client('forum', forum)}
-users:
-  - {email: ada@example.com, name: Ada, email_verified: true, password: correct horse}
-`);
+${ada}
+`, { manualClock: false });
   browser = await launch();
 });
 after(async () => {
@@ -30,79 +25,65 @@ after(async () => {
   forum?.close();
 });
 
-// A context with cookies of its own, at a site whose SDK is ready as `client`.
-async function visit(place, id, options = {}, context) {
-  context ??= await browser.newContext();
-  const page = await context.newPage();
-  const problems = [];
-  page.on('pageerror', (error) => problems.push(error.message));
-  await page.goto(place.origin);
-  const make = ([domain, clientId, settings]) => {
-    window.make = () => window.auth0.createAuth0Client({ domain, clientId, authorizationParams: { redirect_uri: location.origin }, ...settings });
-    return window.make().then((client) => { window.client = client; });
-  };
-  const ready = () => page.evaluate(make, [server.base, id, options]);
-  await ready();
-  return { context, page, ready, problems };
-}
-
-async function fillIn(page) {
-  await page.getByLabel('E-mail address or user name').fill('ada@example.com');
-  await page.getByLabel('Password').fill('correct horse');
-  await page.getByRole('button', { name: 'Sign in' }).click();
-}
-
-async function signIn({ page, ready }, origin) {
-  await page.evaluate(() => { void window.client.loginWithRedirect(); });
-  await page.waitForURL(/\/authorize\?/);
-  await fillIn(page);
-  await page.waitForURL((url) => url.origin === origin && url.searchParams.has('code'));
-  await ready();
-  await page.evaluate(() => window.client.handleRedirectCallback());
-}
-
-const user = (page) => page.evaluate(() => window.client.getUser());
-const silently = (page, options = { cacheMode: 'off' }) =>
-  page.evaluate(async (o) => {
-    const began = performance.now();
-    try {
-      return { token: await window.client.getTokenSilently(o) };
-    } catch (error) {
-      return { error: error.error, description: error.error_description ?? error.message, took: performance.now() - began };
-    }
-  }, options);
+const visit = (options = {}, context, place = shop, id = 'shop') => Visitor.at(place, server, browser, { id, options, context });
+const visitForum = (context) => visit({}, context, forum, 'forum');
 
 test('B1, B2, C1: redirect login, then silent renewal in the invisible frame', async () => {
-  const visitor = await visit(shop, 'shop');
-  await signIn(visitor, shop.origin);
-  assert.equal((await user(visitor.page)).email, 'ada@example.com');
-  assert.ok((await silently(visitor.page)).token);
-  assert.deepEqual(visitor.problems, []);
-  await visitor.context.close();
+  const visitor = await visit();
+  await visitor.signIn();
+  assert.equal((await visitor.user()).email, 'ada@example.com');
+  const { sid } = await visitor.claims();
+  const before = (await server.show(sid)).idle_expires_at;
+  await visitor.renews();
+  assert.ok((await server.show(sid)).idle_expires_at > before, 'silent renewal is activity');
+  const [{ told }] = await visitor.exchanged(2);
+  assert.deepEqual([told.token_type, told.expires_in, told.scope], ['Bearer', 300, 'openid profile email']);
+  await visitor.leaveForGood();
+});
+
+test('B3: the code is exchanged as JSON', async () => {
+  const visitor = await visit({ useFormData: false });
+  await visitor.signIn();
+  const [{ headers }] = await visitor.exchanged(1);
+  assert.equal(headers['content-type'], 'application/json');
+  assert.equal((await visitor.user()).name, 'Ada');
+  await visitor.leaveForGood();
+});
+
+test('B4: parameters that the frame sends along with its code do no harm', async () => {
+  const visitor = await visit();
+  await visitor.signIn();
+  await visitor.renews({ cacheMode: 'off', authorizationParams: { max_age: 600, acr_values: 'x', foo: 'bar' } });
+  const [, { sent }] = await visitor.exchanged(2);
+  assert.equal(new URLSearchParams(sent).get('foo'), 'bar');
+  await visitor.leaveForGood();
 });
 
 test('B5: cancelling comes back as access_denied', async () => {
-  const { page, ready, context } = await visit(shop, 'shop');
-  await page.evaluate(() => { void window.client.loginWithRedirect(); });
+  const visitor = await visit();
+  const { page } = visitor;
+  await visitor.leave();
   await page.waitForURL(/\/authorize\?/);
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.waitForURL((url) => url.searchParams.get('error') === 'access_denied');
-  await ready();
+  await visitor.ready();
   const error = await page.evaluate(() => window.client.handleRedirectCallback().then(() => null, (e) => e.error));
   assert.equal(error, 'access_denied');
-  await context.close();
+  await visitor.leaveForGood();
 });
 
 test('C2: without a session the answer is login_required, at once and not after 60 s', async () => {
-  const { page, context } = await visit(shop, 'shop');
-  const answer = await silently(page);
-  assert.equal(answer.error, 'login_required');
+  const visitor = await visit();
+  const answer = await visitor.silently();
+  assert.deepEqual([answer.error, answer.description], ['login_required', 'Login required']);
   assert.ok(answer.took < 10_000, `took ${answer.took} ms`);
-  await context.close();
+  assert.equal(await visitor.isAuthenticated(), false);
+  await visitor.leaveForGood();
 });
 
 test('C5: popup login', async () => {
-  const { page, context } = await visit(shop, 'shop');
+  const visitor = await visit();
+  const { page, context } = visitor;
   const opened = context.waitForEvent('page');
   // A click is needed for a browser to let a window open.
   await page.evaluate(() => {
@@ -114,52 +95,44 @@ test('C5: popup login', async () => {
   await page.getByText('popup').click();
   await fillIn(await opened);
   await page.evaluate(() => window.done);
-  assert.equal((await user(page)).name, 'Ada');
-  await context.close();
-});
-
-for (const cacheLocation of ['memory', 'localstorage']) {
-  test(`D1, D2: refresh tokens with cacheLocation ${cacheLocation}`, async () => {
-    const visitor = await visit(shop, 'shop', { useRefreshTokens: true, cacheLocation });
-    await signIn(visitor, shop.origin);
-    const first = await silently(visitor.page);
-    const second = await silently(visitor.page);
-    assert.ok(first.token && second.token && first.token !== second.token, JSON.stringify([first, second]));
-    await visitor.context.close();
-  });
-}
-
-test('D5: a family that ended is heard as an invalid refresh token, and the frame takes over', async () => {
-  const visitor = await visit(shop, 'shop', { useRefreshTokens: true, useRefreshTokensFallback: true, cacheLocation: 'localstorage' });
-  await signIn(visitor, shop.origin);
-  await visitor.page.evaluate(() => window.client.revokeRefreshToken?.());
-  const answer = await silently(visitor.page);
-  assert.ok(answer.token, JSON.stringify(answer));
-  await visitor.context.close();
+  assert.equal((await visitor.user()).name, 'Ada');
+  await visitor.leaveForGood();
 });
 
 test('K1, E1: one sign-in serves both sites, and a logout reaches both', async () => {
-  const visitor = await visit(shop, 'shop');
-  await signIn(visitor, shop.origin);
-  const other = await visit(forum, 'forum', {}, visitor.context);
-  assert.ok((await silently(other.page)).token, 'single sign-on');
+  const visitor = await visit();
+  await visitor.signIn();
+  const other = await visitForum(visitor.context);
+  await other.renews();
   await visitor.page.evaluate(() => { void window.client.logout({ logoutParams: { returnTo: location.origin, federated: true } }); });
   await visitor.page.waitForURL((url) => url.origin === shop.origin && url.pathname === '/');
-  const answer = await silently(other.page);
+  const answer = await other.silently();
   assert.equal(answer.error, 'login_required');
-  assert.equal(await user(other.page), undefined);
+  assert.equal(await other.user(), undefined);
+  await visitor.leaveForGood();
+});
+
+test('E2: a return address that is not allowed is a page, and the session lives', async () => {
+  const visitor = await visit();
+  await visitor.signIn();
+  await visitor.page.evaluate(() => { void window.client.logout({ logoutParams: { returnTo: 'https://evil.example/' } }); });
+  await visitor.page.waitForURL(/\/v2\/logout/);
+  await visitor.page.getByRole('button', { name: 'Sign out anyway' }).waitFor();
+  const other = await visitForum(visitor.context);
+  await other.renews();
+  await visitor.page.getByRole('button', { name: 'Sign out anyway' }).click();
+  await visitor.page.waitForLoadState();
+  assert.equal((await other.silently()).error, 'login_required');
   await visitor.context.close();
 });
 
-test('F3, F6: the session goes idle on the server; a refresh token does not keep it alive', async () => {
-  const visitor = await visit(shop, 'shop', { useRefreshTokens: true, cacheLocation: 'localstorage' });
-  await signIn(visitor, shop.origin);
-  const other = await visit(forum, 'forum', {}, visitor.context);
-  await server.advance(3_000);
-  // The ID token of the answer is dated by the server's clock, so the page's must follow.
-  await visitor.page.clock.install({ time: Date.now() + 3_000_000 });
-  await server.advance(700);
-  const gone = await silently(other.page);
-  assert.equal(gone.error, 'login_required');
-  await visitor.context.close();
+test("E4: without a client the tenant's own list counts", async () => {
+  const visitor = await visit();
+  await visitor.signIn();
+  const back = `${forum.origin}/bye`;
+  await visitor.page.evaluate((returnTo) => { void window.client.logout({ clientId: null, logoutParams: { returnTo } }); }, back);
+  await visitor.page.waitForURL(back);
+  const other = await visit({}, visitor.context);
+  assert.equal((await other.silently()).error, 'login_required');
+  await visitor.leaveForGood();
 });
