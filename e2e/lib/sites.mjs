@@ -1,17 +1,23 @@
-// Two sites on ports of their own that load Auth0's SPA SDK, and Chromium to visit them.
+// Sites on ports of their own that load an SDK as it is published, and Chromium to visit them.
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
-const sdk = readFileSync(new URL('../../node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.js', import.meta.url));
-const page = readFileSync(new URL('../pages/spa.html', import.meta.url));
+const published = (file) => () => readFileSync(new URL(`../../node_modules/${file}`, import.meta.url));
+const scripts = {
+  'spa-js': published('@auth0/auth0-spa-js/dist/auth0-spa-js.production.js'),
+  'oidc-client-ts': published('oidc-client-ts/dist/browser/oidc-client-ts.min.js'),
+};
 
-export function site() {
+// Every address is the same page, and its one script. `sdk` names it; `script` is one that a test made.
+export function site({ sdk = 'spa-js', script = scripts[sdk]() } = {}) {
+  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>A site</title><link rel="icon" href="data:,">
+<body><main id="root"></main><script src="/script.js"></script></body></html>`;
   return new Promise((resolve) => {
     const server = createServer((request, response) => {
-      const script = request.url.startsWith('/spa-js.js');
-      response.writeHead(200, { 'content-type': script ? 'text/javascript' : 'text/html' });
-      response.end(script ? sdk : page);
+      const asked = request.url.startsWith('/script.js');
+      response.writeHead(200, { 'content-type': asked ? 'text/javascript' : 'text/html' });
+      response.end(asked ? script : page);
     }).listen(0, '127.0.0.1', () => resolve({ origin: `http://localhost:${server.address().port}`, close: () => server.close() }));
   });
 }

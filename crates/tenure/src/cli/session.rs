@@ -36,6 +36,7 @@ pub enum Command {
     /// Everything about one session: its limits, who took part, what hangs on it, how it ended
     Show {
         /// The session id, as `tenure session list` prints it
+        #[arg(allow_hyphen_values = true)]
         sid: String,
         #[command(flatten)]
         installation: Installation,
@@ -46,6 +47,7 @@ pub enum Command {
     /// Which relying parties were told of a session's end, or, without one, whom nobody could tell
     Deliveries {
         /// The session id; without it, what was given up (the dead-letter list)
+        #[arg(allow_hyphen_values = true)]
         sid: Option<String>,
         #[command(flatten)]
         installation: Installation,
@@ -59,6 +61,7 @@ pub enum Command {
     /// Tell the relying parties again that have not accepted a session's end
     Retry {
         /// The session id, as `tenure session list` prints it
+        #[arg(allow_hyphen_values = true)]
         sid: String,
         #[command(flatten)]
         installation: Installation,
@@ -66,6 +69,7 @@ pub enum Command {
     /// End a session, and with it what hangs on it
     End {
         /// The session id, as `tenure session list` prints it
+        #[arg(allow_hyphen_values = true)]
         sid: String,
         #[command(flatten)]
         installation: Installation,

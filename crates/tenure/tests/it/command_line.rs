@@ -274,7 +274,7 @@ fn wrong_input_exits_with_2_and_says_where_it_is_wrong() {
     place.write("key.toml", "base_ulr = \"x\"\n");
     place.write("users.json", "[{\"email\": 7}, {\"name\": \"nobody\"}]");
     place.write("broken.json", "{}");
-    let table: [(&str, &[&str]); 22] = [
+    let table: [(&str, &[&str]); 24] = [
         ("apply nowhere.yaml", &["nowhere.yaml"]),
         (
             "apply bad.yaml",
@@ -317,6 +317,9 @@ fn wrong_input_exits_with_2_and_says_where_it_is_wrong() {
         ),
         ("session show x", &["not a session id"]),
         ("session end AAAAAAAAAAAAAAAAAAAAAA", &["no session"]),
+        // One in 64 begins with a hyphen.
+        ("session end -AAAAAAAAAAAAAAAAAAAAA", &["no session"]),
+        ("session show -hVAAAAAAAAAAAAAAAAAAA --json", &["no session"]),
         ("backup backup.db", &["backup.db exists"]),
         ("demo --port 65535", &["65535"]),
     ];
