@@ -1,7 +1,8 @@
 // A real server with a database of its own, and a client that fills in its pages.
 import { execFile, execFileSync, spawn } from 'node:child_process';
+import { get } from 'node:https';
 import { createServer } from 'node:net';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -17,11 +18,12 @@ export const freePort = () =>
   });
 
 export class Server {
-  static async start(tenant, { manualClock = true } = {}) {
+  static async start(tenant, { manualClock = true, tls } = {}) {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'tenure-e2e-'));
     server.port = await freePort();
-    server.base = `http://localhost:${server.port}`;
+    server.base = `${tls ? 'https' : 'http'}://localhost:${server.port}`;
+    server.tls = tls;
     server.issuer = `${server.base}/`;
     server.database = `sqlite:${join(server.folder, 'e2e.db')}`;
     server.manualClock = manualClock;
@@ -53,16 +55,27 @@ export class Server {
   async run() {
     const args = ['serve', '--listen', `127.0.0.1:${this.port}`, '--base-url', this.base, '--database', this.database];
     if (this.manualClock) args.push('--manual-clock');
+    if (this.tls) args.push('--tls-certificate', this.tls.cert, '--tls-key', this.tls.key);
     this.child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, RUST_LOG: 'error' } });
     for (let tries = 0; tries < 400; tries += 1) {
       try {
-        if ((await fetch(`${this.base}/readyz`)).ok) return;
+        if (await this.isReady()) return;
       } catch {
         // Not listening yet.
       }
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     throw new Error('the server did not become ready');
+  }
+
+  async isReady() {
+    const url = `${this.base}/readyz`;
+    if (!this.tls) return (await fetch(url)).ok;
+    // Our own trust is fixed since we started; this one request brings its own.
+    const ca = readFileSync(this.tls.cert);
+    return new Promise((resolve, reject) => {
+      get(url, { ca }, (answer) => resolve(answer.resume().statusCode === 200)).on('error', reject);
+    });
   }
 
   async kill(signal = 'SIGKILL') {
