@@ -1,6 +1,7 @@
 //! The one tool: `cargo xtask test`, `tidy`, `bench`. `.ci/run` calls it.
 
 mod bench;
+mod named_tests;
 mod run;
 mod test;
 mod tidy;

@@ -8,6 +8,7 @@ use std::process::Command;
 pub fn run(full: bool) -> anyhow::Result<()> {
     let chromium = chromium()?;
     postgres()?;
+    openssl()?;
     let everything = ["test", "--workspace", "--all-targets"];
     check(full_or_not(cargo().args(everything), full))?;
     // The journeys once more, on the other engine.
@@ -71,6 +72,21 @@ fn postgres() -> anyhow::Result<()> {
             "the tests need PostgreSQL's programs: install them, or name their folder in TENURE_POSTGRES_BIN",
         )?;
         tenure_cluster::bin_folder()?;
+    }
+    Ok(())
+}
+
+/// For a certificate of the end-to-end tests' own.
+fn openssl() -> anyhow::Result<()> {
+    let is_there = || {
+        let version = Command::new("openssl").arg("version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    if !is_there() {
+        install("openssl").context("the tests over TLS need the program openssl")?;
+        if !is_there() {
+            bail!("openssl was installed but does not run");
+        }
     }
     Ok(())
 }

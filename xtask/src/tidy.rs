@@ -58,6 +58,7 @@ pub fn rules() -> anyhow::Result<()> {
         problems.extend(words(file, &text));
     }
     problems.extend(architecture(&files)?);
+    problems.extend(crate::named_tests::problems(&files)?);
     for problem in &problems {
         say(&format!("tidy: {problem}"));
     }

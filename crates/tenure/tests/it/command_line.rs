@@ -319,7 +319,10 @@ fn wrong_input_exits_with_2_and_says_where_it_is_wrong() {
         ("session end AAAAAAAAAAAAAAAAAAAAAA", &["no session"]),
         // One in 64 begins with a hyphen.
         ("session end -AAAAAAAAAAAAAAAAAAAAA", &["no session"]),
-        ("session show -hVAAAAAAAAAAAAAAAAAAA --json", &["no session"]),
+        (
+            "session show -hVAAAAAAAAAAAAAAAAAAA --json",
+            &["no session"],
+        ),
         ("backup backup.db", &["backup.db exists"]),
         ("demo --port 65535", &["65535"]),
     ];
