@@ -31,16 +31,16 @@ after(() => server.stop());
 const discover = (id, auth) =>
   oidc.discovery(new URL(server.base), id, undefined, auth, { execute: [oidc.allowInsecureRequests] });
 
-async function codeFlow(config, parameters, redirect_uri = callback, person = new Person(server)) {
+async function codeFlow(config, parameters, redirect_uri = callback, person = new Person(server), options = undefined) {
   const pkceCodeVerifier = oidc.randomPKCECodeVerifier();
   const [expectedState, expectedNonce] = [oidc.randomState(), oidc.randomNonce()];
   const request = {
     redirect_uri, state: expectedState, nonce: expectedNonce, ...parameters,
     code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier), code_challenge_method: 'S256',
   };
-  const url = parameters.par ? await oidc.buildAuthorizationUrlWithPAR(config, { ...request, par: '' }) : oidc.buildAuthorizationUrl(config, request);
+  const url = parameters.par ? await oidc.buildAuthorizationUrlWithPAR(config, { ...request, par: '' }, options) : oidc.buildAuthorizationUrl(config, request);
   const landed = await person.authorize(url);
-  return oidc.authorizationCodeGrant(config, landed, { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true });
+  return oidc.authorizationCodeGrant(config, landed, { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true }, undefined, options);
 }
 
 for (const [name, auth] of [
@@ -105,3 +105,26 @@ test('a wrong secret in the Authorization header is challenged (RFC 6749 section
     return true;
   });
 });
+
+for (const algorithm of ['ES256', 'RS256', 'Ed25519']) {
+  test(`DPoP with a key for ${algorithm}: bound tokens, a refresh, userinfo, a pushed request`, async () => {
+    const config = await discover('public', oidc.None());
+    const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair(algorithm));
+    const redirect = 'http://127.0.0.1:49153/cb';
+    const jkt = await DPoP.calculateThumbprint();
+    const tokens = await codeFlow(config, { scope: 'openid email offline_access', dpop_jkt: jkt }, redirect, undefined, { DPoP });
+    assert.equal(tokens.token_type, 'dpop');
+    const user = await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub, { DPoP });
+    assert.equal(user.email, 'ada@example.com');
+    const again = await oidc.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP });
+    assert.notEqual(again.refresh_token, tokens.refresh_token);
+    await assert.rejects(oidc.refreshTokenGrant(config, again.refresh_token), { error: 'invalid_grant' });
+    const web = await discover('web', oidc.ClientSecretPost('s3cr-et~1 x'));
+    const confidential = await codeFlow(web, { scope: 'openid', par: 'yes' }, callback, undefined, { DPoP });
+    assert.equal((await oidc.tokenIntrospection(web, confidential.access_token)).cnf.jkt, jkt);
+    await assert.rejects(oidc.fetchUserInfo(web, confidential.access_token, confidential.claims().sub), (error) => {
+      assert.deepEqual([error.status, error.cause[0].scheme, error.cause[0].parameters.error], [401, 'dpop', 'invalid_token']);
+      return true;
+    });
+  });
+}

@@ -5,15 +5,16 @@ import { Server } from '../lib/server.mjs';
 import { launch, site } from '../lib/sites.mjs';
 import { ada, client, fillIn, Visitor } from '../lib/visit.mjs';
 
-let server, shop, forum, browser;
+let server, shop, forum, stranger, browser;
 before(async () => {
-  [shop, forum] = [await site(), await site()];
+  [shop, forum, stranger] = [await site(), await site(), await site()];
   server = await Server.start(`
 tenant:
   idle_session_lifetime_in_minutes: 60
   session_lifetime_in_minutes: 480
   allowed_logout_urls: ["${forum.origin}/bye"]
 clients:${client('shop', shop)}${client('forum', forum)}
+  - {client_id: stranger, name: Stranger, app_type: spa, callbacks: ["${stranger.origin}"]}
 ${ada}
 `, { manualClock: false });
   browser = await launch();
@@ -23,6 +24,7 @@ after(async () => {
   await server?.stop();
   shop?.close();
   forum?.close();
+  stranger?.close();
 });
 
 const visit = (options = {}, context, place = shop, id = 'shop') => Visitor.at(place, server, browser, { id, options, context });
@@ -78,6 +80,14 @@ test('C2: without a session the answer is login_required, at once and not after 
   assert.deepEqual([answer.error, answer.description], ['login_required', 'Login required']);
   assert.ok(answer.took < 10_000, `took ${answer.took} ms`);
   assert.equal(await visitor.isAuthenticated(), false);
+  await visitor.leaveForGood();
+});
+
+test('C3: from an origin that is not registered the answer names the setting, at once', async () => {
+  const visitor = await visit({}, undefined, stranger, 'stranger');
+  const answer = await visitor.silently();
+  assert.deepEqual([answer.error, answer.description], ['invalid_request', "The origin of the redirect_uri is not in the client's web_origins"]);
+  assert.ok(answer.took < 10_000, `took ${answer.took} ms`);
   await visitor.leaveForGood();
 });
 

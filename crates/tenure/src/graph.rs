@@ -75,6 +75,9 @@ pub struct FamilyNode {
     pub client_id: String,
     pub kind: FamilyKind,
     pub generation: u32,
+    /// The thumbprint of the DPoP key that its tokens are bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_to: Option<String>,
     pub last_exchanged_at: String,
     pub limits: Vec<Limit>,
     pub end: Option<Ending>,
@@ -350,7 +353,11 @@ fn family_node(family: &Family, settings: &Settings) -> FamilyNode {
         limit("token_lifetime", family.absolute_deadline),
         access,
     ];
+    let public = settings
+        .client(&family.client_id)
+        .is_some_and(|registered| registered.client.is_public());
     FamilyNode {
+        bound_to: family.bound_to(public).map(str::to_owned),
         id: family.family_id.to_string(),
         client_id: family.client_id.clone(),
         kind: family.kind,

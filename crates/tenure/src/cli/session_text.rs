@@ -150,6 +150,9 @@ fn write_application(out: &mut String, application: &Application) -> std::fmt::R
             "    {kind} refresh tokens {}, generation {}, {state}",
             family.id, family.generation
         )?;
+        if let Some(jkt) = &family.bound_to {
+            writeln!(out, "      bound to the key {jkt} (DPoP)")?;
+        }
         for limit in &family.limits {
             write_limit(out, "      ", limit)?;
         }

@@ -64,6 +64,9 @@ async fn tokens_are_bound_to_the_key_that_was_proven() {
     let rotated = answer.json();
     assert_ne!(text(&rotated, "refresh_token"), first);
     assert_eq!(rotated["token_type"], "DPoP");
+    let graph = world.graph(browser.sid()).await;
+    let family = &graph["applications"][0]["refresh_tokens"][0];
+    assert_eq!(family["bound_to"], holder.jkt());
 }
 
 /// D12: a session-bound token of a client that proves a key does not rotate, is not repeated in the

@@ -1,11 +1,8 @@
 //! An application that holds a key and proves it (RFC 9449).
 
+use crate::key::Key;
 use crate::world::{Answer, BASE, VERIFIER, World};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Request;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,33 +10,20 @@ use tenure_protocol::dpop::{Proof, hash_of_token};
 
 /// A key, and proofs by it that are all different.
 pub struct Holder {
-    pair: EcdsaKeyPair,
+    key: Key,
     count: AtomicU32,
 }
 
 impl Holder {
     pub fn new() -> Self {
-        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         Self {
-            pair: EcdsaKeyPair::generate(algorithm).unwrap(),
+            key: Key::new(),
             count: AtomicU32::new(0),
         }
     }
 
-    /// A proof with these claims and whatever of `more` differs.
     pub fn sign(&self, claims: &Value) -> String {
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let point = self.pair.public_key().as_ref();
-        let jwk =
-            json!({"kty": "EC", "crv": "P-256", "x": text(&point[1..33]), "y": text(&point[33..])});
-        let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
-        let message = [
-            text(header.to_string().as_bytes()),
-            text(claims.to_string().as_bytes()),
-        ]
-        .join(".");
-        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes());
-        format!("{message}.{}", text(signature.unwrap().as_ref()))
+        self.key.sign(claims)
     }
 
     pub fn claims(&self, world: &World, method: &str, path: &str) -> Value {

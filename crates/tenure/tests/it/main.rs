@@ -21,6 +21,7 @@ mod ends;
 mod expiry;
 mod graph;
 mod holder;
+mod key;
 mod knowing;
 mod knowing_events;
 mod large_requests;

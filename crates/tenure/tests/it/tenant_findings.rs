@@ -267,3 +267,37 @@ async fn logout_urls_and_initiators_are_checked() {
         assert!(said.is_empty(), "{url}: {said:?}");
     }
 }
+
+/// An API that an imported tenant protects by certificates must not be left open in silence.
+#[tokio::test]
+async fn only_dpop_is_taken_as_a_proof_of_possession() {
+    let file = |possession: &str| {
+        format!(
+            "resourceServers:\n  - identifier: https://api.example.com\n    name: API\n    proof_of_possession: {possession}"
+        )
+    };
+    let table = [
+        ("{mechanism: dpop, required: true}", None),
+        (
+            "{mechanism: dpop, required: true, required_for: public_clients}",
+            None,
+        ),
+        ("{mechanism: mtls, required: false}", None),
+        (
+            "{mechanism: mtls, required: true}",
+            Some(
+                "proof_of_possession.mechanism: \"mtls\" is not supported: write dpop, or required: false",
+            ),
+        ),
+    ];
+    for (possession, expected) in table {
+        let (_, findings) = plan(None, &file(possession), false).await;
+        let error = findings.first_error();
+        let found = error.map(|error| (error.line, error.message.as_str()));
+        assert_eq!(
+            found,
+            expected.map(|message| (4, message)),
+            "{possession} {findings:?}"
+        );
+    }
+}

@@ -3,8 +3,11 @@
 use crate::fleet::{Fleet, TENANT, eventually};
 use crate::http::{self, Browser, authorize, get};
 use crate::is_full;
+use crate::key::Key;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Barrier;
+use tenure::clock::Clock;
 
 #[test]
 fn ten_servers_start_at_once_on_an_empty_database() {
@@ -50,6 +53,59 @@ fn a_person_may_be_served_by_any_server_at_every_step() {
     assert_eq!(userinfo(b.port), 401);
     let refused = http::refresh(b.port, &tokens.text("refresh_token")).unwrap();
     assert_eq!(refused.text("error"), "invalid_grant");
+}
+
+/// What counts once counts once, whichever server it comes to, and at both at once.
+#[test]
+fn a_proof_of_possession_counts_once_for_all_servers() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.server(), fleet.server());
+    let key = Key::new();
+    let now = Clock::system(0).now().seconds();
+    let proof = |jti: &str| {
+        let htu = format!("http://localhost:{}/oauth/token", fleet.port);
+        key.sign(&json!({"jti": jti, "htm": "POST", "htu": htu, "iat": now}))
+    };
+    let ask = |port: u16, jti: &str, pairs: &[(&str, &str)]| {
+        let media = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [media, ("dpop", &proof(jti))];
+        http::send(port, "POST", "/oauth/token", &headers, &http::form(pairs)).unwrap()
+    };
+    let code = Browser::default().code(a.port, a.port);
+    let code_grant = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "spa"),
+        ("code", &code),
+        ("code_verifier", http::VERIFIER),
+        ("redirect_uri", "http://localhost:3000/cb"),
+    ];
+    let tokens = ask(a.port, "first", &code_grant);
+    assert_eq!(tokens.text("token_type"), "DPoP", "{tokens:?}");
+    let token = tokens.text("refresh_token");
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "spa"),
+        ("refresh_token", &token),
+    ];
+    let replayed = ask(b.port, "first", &refresh);
+    assert_eq!(replayed.text("error"), "invalid_dpop_proof", "{replayed:?}");
+    // One request that is sent again because its answer was lost, to whichever server: one rotation.
+    let barrier = Barrier::new(8);
+    let answers: BTreeSet<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|n| {
+                let port = if n % 2 == 0 { a.port } else { b.port };
+                let (barrier, ask, refresh) = (&barrier, &ask, &refresh);
+                scope.spawn(move || {
+                    barrier.wait();
+                    ask(port, "second", refresh).text("refresh_token")
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(!answers.contains(&token));
 }
 
 /// What happens at one server is heard by whoever listens at the other.

@@ -29,7 +29,7 @@ pub struct Fleet {
     pub url: String,
     folder: TempDir,
     /// The port that browsers are told of; every server serves this base URL.
-    port: u16,
+    pub port: u16,
 }
 
 pub struct Server {

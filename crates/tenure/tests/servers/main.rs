@@ -14,6 +14,8 @@ mod faults;
 mod fleet;
 mod hot_paths;
 mod http;
+#[path = "../it/key.rs"]
+mod key;
 mod load;
 mod move_data;
 mod proxy;
