@@ -1,0 +1,4 @@
+export { TenureError } from './errors.ts';
+export type { SdkErrorCode, TenureErrorDetails } from './errors.ts';
+export type * from './types.ts';
+export type * from './monitor/types.ts';
