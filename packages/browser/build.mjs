@@ -1,7 +1,7 @@
 // Builds what is published (`dist`) and, beside it, the single modules that the unit tests look into (`.build`).
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -12,11 +12,8 @@ for (const folder of ['dist', '.build']) rmSync(at(folder), { recursive: true, f
 const target = ['es2022'];
 const common = { bundle: true, format: 'esm', target, minify: true, sourcemap: true, legalComments: 'none', logLevel: 'warning' };
 
-// The worker is a script of its own, and also a text inside the package, so that nobody has to serve it.
-const worker = await build({ ...common, entryPoints: [at('src/worker.ts')], format: 'iife', sourcemap: false, write: false });
-const define = { WORKER_SOURCE: JSON.stringify(worker.outputFiles[0].text.trim()) };
-await build({ ...common, entryPoints: [at('src/worker.ts')], format: 'iife', outfile: at('dist/worker.js') });
-await build({ ...common, entryPoints: [at('src/index.ts')], outfile: at('dist/index.js'), external: ['oauth4webapi'], define });
+await build({ ...common, entryPoints: [at('src/worker-script.ts')], format: 'iife', outfile: at('dist/worker.js') });
+await build({ ...common, entryPoints: [at('src/index.ts')], outdir: at('dist'), splitting: true, chunkNames: '[name]', external: ['oauth4webapi'] });
 
 const modules = readdirSync(at('src'), { recursive: true }).filter((name) => name.endsWith('.ts'));
 await build({
@@ -25,15 +22,12 @@ await build({
   outbase: at('src'),
   target,
   format: 'esm',
-  define,
   logLevel: 'warning',
-  // Single modules import each other by the names that they have as sources.
-  plugins: [],
 });
+// Single modules import each other by the names that they have as sources.
 for (const name of modules) {
   const file = at('.build', name.replace(/\.ts$/, '.js'));
-  const { readFileSync, writeFileSync } = await import('node:fs');
-  writeFileSync(file, readFileSync(file, 'utf8').replace(/(from ")(\.[^"]*)\.ts"/g, '$1$2.js"'));
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/((?:from |import\()")(\.[^"]*)\.ts"/g, '$1$2.js"'));
 }
 
 const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));

@@ -6,7 +6,6 @@ export interface Tokens {
   /** What was asked for, and what was granted: asking again for what was not granted would not help. */
   scope: string[];
   accessToken: string;
-  tokenType: string;
   idToken: string;
   claims: IdTokenClaims;
   obtainedAt: number;

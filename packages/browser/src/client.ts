@@ -6,7 +6,7 @@ import { Monitor } from './monitor/shell.ts';
 import type { EndReason } from './monitor/types.ts';
 import { Wire } from './monitor/wire.ts';
 import { check } from './options.ts';
-import { Protocol } from './protocol.ts';
+import { Protocol, TOO_OLD } from './protocol.ts';
 import { TokenSource } from './tokens.ts';
 import type {
   AuthListener, GetTokenOptions, LogoutOptions, PopupLoginOptions, RecentLoginOptions, RedirectLoginOptions, TenureClient, TenureClientOptions,
@@ -91,8 +91,8 @@ class Client implements TenureClient {
     try {
       await this.#tokens.get({});
     } catch (error) {
-      const broken = ['network', 'timeout', 'frame_refused', 'invalid_response', 'state_mismatch', 'invalid_request', 'unauthorized_client'];
-      if (broken.includes((error as TenureError).code)) throw error;
+      const nobody = ['login_required', 'consent_required', 'interaction_required', 'third_party_cookies_blocked'];
+      if (!nobody.includes((error as TenureError).code)) throw error;
     }
     return this.authState.isAuthenticated;
   }
@@ -104,8 +104,7 @@ class Client implements TenureClient {
   }
 
   async fetch(input: string | URL, { audience, scope, ...init }: RequestInit & Pick<GetTokenOptions, 'audience' | 'scope'> = {}) {
-    const wish = { ...(audience === undefined ? {} : { audience }), ...(scope === undefined ? {} : { scope }) };
-    const [token, send] = [await this.getTokenSilently(wish), await this.#protocol.sender()];
+    const [token, send] = [await this.getTokenSilently({ audience, scope }), await this.#protocol.sender()];
     return send(new URL(input, location.href), init, token);
   }
 
@@ -125,9 +124,7 @@ class Client implements TenureClient {
     const idToken = this.#account.last?.idToken;
     this.#tokens.signOut({ evenRefreshing: true });
     if (openUrl === false) return;
-    const { end_session_endpoint } = await this.#protocol.server();
-    if (!end_session_endpoint) throw new TenureError('invalid_response', 'the server names no end of sessions');
-    const url = new URL(end_session_endpoint);
+    const url = await this.#protocol.endpoint('end_session_endpoint');
     url.searchParams.set('client_id', this.#options.clientId);
     if (idToken) url.searchParams.set('id_token_hint', idToken);
     if (returnTo) url.searchParams.set('post_logout_redirect_uri', returnTo);
@@ -143,13 +140,13 @@ class Client implements TenureClient {
   }
 
   async requireRecentLogin(seconds: number, { via = 'popup', appState }: RecentLoginOptions = {}) {
-    if (!(seconds >= 0)) throw new TenureError('invalid_options', 'requireRecentLogin: takes a number of seconds');
+    if (!(seconds >= 0)) throw new TenureError('invalid_options', 'seconds: must be a number');
     if (this.#sinceLogin() <= seconds) return;
     const [maxAge, began] = [Math.floor(seconds), Date.now()];
     if (via === 'redirect') return this.loginWithRedirect({ maxAge, appState });
     await this.loginWithPopup({ maxAge });
     const took = (Date.now() - began) / 1000;
-    if (this.#sinceLogin() > seconds + took + ROUNDING) throw new TenureError('login_too_old', 'the person signed in too long ago');
+    if (this.#sinceLogin() > seconds + took + ROUNDING) throw new TenureError('login_too_old', TOO_OLD);
   }
 
   /** Seconds since the person signed in: by the server's clock until the last token, by ours since then. */

@@ -1,14 +1,7 @@
+/** Proofs of possession (RFC 9449). A part of its own: only who asks for them loads it. */
 import * as oauth from 'oauth4webapi';
 import { TenureError } from './errors.ts';
-
-/** Sends requests with an access token, and a proof of possession where there is a key (RFC 6750, RFC 9449). */
-export type Send = (url: URL, init: RequestInit, accessToken?: string) => Promise<Response>;
-
-export const sendPlainly: Send = (url, init, accessToken) => {
-  const headers = new Headers(init.headers);
-  if (accessToken !== undefined) headers.set('authorization', `Bearer ${accessToken}`);
-  return fetch(url, { ...init, headers });
-};
+import { sendPlainly, type Send } from './send.ts';
 
 /** With a proof. A server that wants a nonce in it is asked once more (RFC 9449 section 9). */
 export function sendWithProof(DPoP: oauth.DPoPHandle): Send {
@@ -59,7 +52,7 @@ function request<Result>(begin: () => IDBRequest<Result>): Promise<Result> {
     running.onsuccess = () => resolve(running.result);
     running.onerror = (event) => {
       event.preventDefault();
-      reject(new TenureError('invalid_options', 'DPoP needs IndexedDB, which this page cannot use', { cause: running.error }));
+      reject(new TenureError('invalid_options', 'DPoP needs IndexedDB', { cause: running.error }));
     };
   });
 }

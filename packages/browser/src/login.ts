@@ -65,7 +65,7 @@ export class Login {
     const answer = new URLSearchParams(url.search);
     const pending = this.#transactions.get(state);
     if (!pending) {
-      throw new TenureError('missing_transaction', 'this address belongs to no login that was begun in this tab within the last hour');
+      throw new TenureError('missing_transaction', 'no login of this tab belongs to this address');
     }
     const { appState } = pending;
     try {

@@ -7,10 +7,10 @@ const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 export function issuerOf(text: string): URL {
   const issuer = URL.canParse(text) ? new URL(text) : undefined;
   if (!issuer || issuer.search || issuer.hash) {
-    throw new TenureError('invalid_options', `issuer: "${text}" is not the address of an issuer, such as https://login.example.com/`);
+    throw new TenureError('invalid_options', `issuer: not an address: ${text}`);
   }
   if (issuer.protocol !== 'https:' && !isInsecure(issuer)) {
-    throw new TenureError('invalid_options', `issuer: ${text} must begin with https:// (http:// is for localhost)`);
+    throw new TenureError('invalid_options', `issuer: must be https:// (or localhost): ${text}`);
   }
   if (!issuer.pathname.endsWith('/')) issuer.pathname += '/';
   return issuer;
@@ -23,10 +23,10 @@ export function check(options: TenureClientOptions): URL {
   const issuer = issuerOf(options.issuer);
   if (!options.clientId) throw new TenureError('invalid_options', 'clientId: is missing');
   if (!globalThis.crypto?.subtle) {
-    throw new TenureError('invalid_options', 'this page has no Web Cryptography: serve it from https:// or localhost');
+    throw new TenureError('invalid_options', 'the page must be https:// (or localhost)');
   }
   if (options.silentTimeout !== undefined && !(options.silentTimeout > 0)) {
-    throw new TenureError('invalid_options', 'silentTimeout: must be a number of seconds above 0');
+    throw new TenureError('invalid_options', 'silentTimeout: must be above 0');
   }
   return issuer;
 }

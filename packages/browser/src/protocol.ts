@@ -1,9 +1,9 @@
 /** What goes over the wire: discovery, authorization requests, the token endpoint. */
 import * as oauth from 'oauth4webapi';
 import type { Tokens } from './cache.ts';
-import { loadKey, sendPlainly, sendWithProof, type Send } from './dpop.ts';
 import { TenureError } from './errors.ts';
 import { isInsecure, scopes } from './options.ts';
+import { sendPlainly, type Send } from './send.ts';
 import type { AuthorizationOptions, IdTokenClaims, TenureClientOptions } from './types.ts';
 import type { Vault } from './vault.ts';
 
@@ -53,10 +53,17 @@ export class Protocol {
     return this.#discovered;
   }
 
+  async endpoint(name: 'authorization_endpoint' | 'revocation_endpoint' | 'end_session_endpoint'): Promise<URL> {
+    const url = (await this.server())[name];
+    if (!url) throw new TenureError('invalid_response', `the server names no ${name}`);
+    return new URL(url);
+  }
+
   /** The handle of the key, where the client uses one. */
   async dpop(): Promise<oauth.DPoPHandle | undefined> {
     if (!this.#options.useDpop) return undefined;
     const make = async () => {
+      const { loadKey } = await import('./dpop.ts');
       const pair = await loadKey(`${this.issuer.href} ${this.#options.clientId}`);
       // The library reads the skew once; here it is learnt later.
       const adjust = (_: unknown, payload: Record<string, unknown>) => {
@@ -69,7 +76,7 @@ export class Protocol {
 
   async sender(): Promise<Send> {
     const DPoP = await this.dpop();
-    return DPoP ? sendWithProof(DPoP) : sendPlainly;
+    return DPoP ? (await import('./dpop.ts')).sendWithProof(DPoP) : sendPlainly;
   }
 
   scopeOf(scope: string | undefined): string[] {
@@ -83,8 +90,7 @@ export class Protocol {
 
   /** The address of an authorization request, always with PKCE (RFC 7636), and what belongs to it. */
   async authorization(asked: Asked): Promise<{ url: URL; transaction: Transaction }> {
-    const { authorization_endpoint } = await this.server();
-    if (!authorization_endpoint) throw new TenureError('invalid_response', 'the server names no authorization endpoint');
+    const url = await this.endpoint('authorization_endpoint');
     const transaction: Transaction = {
       state: oauth.generateRandomState(),
       nonce: oauth.generateRandomNonce(),
@@ -94,7 +100,6 @@ export class Protocol {
       scope: this.scopeOf(asked.scope),
       ...(asked.maxAge === undefined ? {} : { maxAge: asked.maxAge }),
     };
-    const url = new URL(authorization_endpoint);
     const set = (params: Record<string, string | undefined>) => {
       for (const [name, value] of Object.entries(params)) if (value) url.searchParams.set(name, value);
     };
@@ -148,7 +153,7 @@ export class Protocol {
       const refreshed = this.#tokens(tokens, audience, scope);
       // OpenID Connect Core 1.0 section 12.2.
       if (subject !== undefined && refreshed.claims.sub !== subject) {
-        throw new TenureError('invalid_response', 'the refreshed ID token is of another user');
+        throw new TenureError('invalid_response', 'the ID token is of another user');
       }
       return refreshed;
     });
@@ -189,7 +194,6 @@ export class Protocol {
       audience,
       scope: [...new Set([...scope, ...(answer.scope ?? '').split(' ').filter(Boolean)])],
       accessToken: answer.access_token,
-      tokenType: answer.token_type,
       idToken: answer.id_token ?? '',
       claims,
       obtainedAt: now,
@@ -199,8 +203,7 @@ export class Protocol {
 
   /** The refresh tokens' revocation; with none kept, nothing is sent. */
   async revoke(): Promise<void> {
-    const { revocation_endpoint: url } = await this.server();
-    if (!url) throw new TenureError('invalid_response', 'the server names no revocation endpoint');
+    const { href: url } = await this.endpoint('revocation_endpoint');
     await this.#vault.order({ do: 'revoke', url, clientId: this.#options.clientId }).catch((error: unknown) => {
       throw asError(error);
     });
@@ -219,6 +222,8 @@ function issuedAtOf(body: string): number | undefined {
   }
 }
 
+export const TOO_OLD = 'the person signed in too long ago';
+
 /** One kind of error for whatever went wrong. */
 export function asError(error: unknown): TenureError {
   if (error instanceof TenureError) return error;
@@ -230,8 +235,12 @@ export function asError(error: unknown): TenureError {
       reason: typeof reason === 'string' ? reason : undefined,
     });
   }
+  if (error instanceof oauth.OperationProcessingError && error.code === oauth.JWT_TIMESTAMP_CHECK) {
+    const { claim } = (error.cause ?? {}) as { claim?: string };
+    if (claim === 'auth_time') return new TenureError('login_too_old', TOO_OLD, { cause: error });
+  }
   const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
-  if (name === 'TimeoutError') return new TenureError('timeout', 'the server did not answer in time', { cause: error });
+  if (name === 'TimeoutError') return new TenureError('timeout', 'no answer in time', { cause: error });
   // `fetch` fails with a TypeError; the library's own have a code.
   if (error instanceof TypeError && code === undefined) {
     return new TenureError('network', 'the server could not be reached', { cause: error });

@@ -59,8 +59,8 @@ export interface PopupLoginOptions extends AuthorizationOptions {
 }
 
 export interface GetTokenOptions {
-  audience?: string;
-  scope?: string;
+  audience?: string | undefined;
+  scope?: string | undefined;
   /** `on` (default): the cache first. `off`: a new token. `cache-only`: never asks the server. */
   cacheMode?: 'on' | 'off' | 'cache-only';
 }

@@ -1,6 +1,7 @@
-import { keeper, localTokens, memoryTokens, type KeptAnswer, type Order } from './keeper.ts';
+import { keeping, localTokens, type KeptAnswer, type Order } from './keeper.ts';
+import { serve } from './worker.ts';
 
-declare const WORKER_SOURCE: string;
+const { keeper, memoryTokens } = keeping();
 
 /** Where the refresh tokens are, and which there are. */
 export interface Vault {
@@ -45,7 +46,7 @@ export function openVault({ origin, local, workerUrl }: VaultOptions): Vault {
 
 /** `undefined` where the page's policy forbids such a worker: then the page itself keeps the tokens. */
 async function startWorker(workerUrl: string | undefined): Promise<Worker | undefined> {
-  const url = workerUrl ?? URL.createObjectURL(new Blob([WORKER_SOURCE], { type: 'text/javascript' }));
+  const url = workerUrl ?? URL.createObjectURL(new Blob([`(${serve})((${keeping})())`], { type: 'text/javascript' }));
   try {
     const worker = new Worker(url);
     const works = await new Promise<boolean>((resolve) => {
@@ -59,7 +60,7 @@ async function startWorker(workerUrl: string | undefined): Promise<Worker | unde
   } catch {
     // The constructor throws at once in some browsers.
   }
-  console.warn('@tenure/browser: no worker could be started, so refresh tokens stay in the memory of the page (worker-src blob:, or workerUrl)');
+  console.warn('@tenure/browser: no worker, so the page keeps refresh tokens (worker-src blob:, or workerUrl)');
   return undefined;
 }
 

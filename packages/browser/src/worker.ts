@@ -1,7 +1,5 @@
-/** The worker's script: refresh tokens live in here, out of reach of the page's scripts. */
-import { keeper, memoryTokens, type Order } from './keeper.ts';
-
-let keep: ReturnType<typeof keeper> | undefined;
+/** The worker's script, for pages that must serve it themselves: refresh tokens live in here, out of reach of the page. */
+import { keeping, type Order } from './keeper.ts';
 
 interface Message {
   origin: string;
@@ -9,12 +7,16 @@ interface Message {
   order?: Order;
 }
 
-self.addEventListener('message', ({ data: { origin, order }, ports: [port] }: MessageEvent<Message>) => {
-  if (!order) return port?.postMessage({});
-  // The first order says whose tokens these are; a later one cannot change it.
-  keep ??= keeper(memoryTokens(), origin);
-  keep(order).then(
-    (answer) => port?.postMessage({ answer }),
-    (error: unknown) => port?.postMessage({ failure: error instanceof Error ? error.message : String(error) }),
-  );
-});
+/** As in `keeping`, nothing from outside may be used. */
+export function serve({ keeper, memoryTokens }: ReturnType<typeof keeping>) {
+  let keep: ReturnType<typeof keeper> | undefined;
+  self.addEventListener('message', ({ data: { origin, order }, ports: [port] }: MessageEvent<Message>) => {
+    if (!order) return port?.postMessage({});
+    // The first order says whose tokens these are; a later one cannot change it.
+    keep ??= keeper(memoryTokens(), origin);
+    keep(order).then(
+      (answer) => port?.postMessage({ answer }),
+      (error: unknown) => port?.postMessage({ failure: String(error) }),
+    );
+  });
+}

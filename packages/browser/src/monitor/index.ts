@@ -1,4 +1,4 @@
-import { sendPlainly } from '../dpop.ts';
+import { sendPlainly } from '../send.ts';
 import { TenureError } from '../errors.ts';
 import { issuerOf } from '../options.ts';
 import { Monitor } from './shell.ts';

@@ -31,7 +31,7 @@ export class Monitor implements SessionMonitor {
 
   constructor(name: string, wire: Wire, options: MonitorOptions) {
     const { warnBefore = 60, extendOnActivity = true } = options;
-    if (!(warnBefore >= 0)) throw new TenureError('invalid_options', 'monitor.warnBefore: must be a number of seconds');
+    if (!(warnBefore >= 0)) throw new TenureError('invalid_options', 'warnBefore: must be a number');
     this.#name = `${name} session`;
     this.#wire = wire;
     this.#options = options;
@@ -101,7 +101,7 @@ export class Monitor implements SessionMonitor {
     } else if (outcome.why === 'unreachable') {
       throw new TenureError('network', 'the server could not be reached');
     } else {
-      throw new TenureError('extension_refused', 'the server does not let this application extend the session');
+      throw new TenureError('extension_refused', 'this application may not extend the session');
     }
   }
 

@@ -302,13 +302,7 @@ function active(state: State, facts: Facts, untilWarning: number, commands: Comm
 
 /** The same object until it says something else. The seconds count as such only in a warning. */
 function show({ shown }: State, next: SessionState): SessionState {
-  const same =
-    shown.status === next.status &&
-    shown.endsAt === next.endsAt &&
-    shown.idleDeadline === next.idleDeadline &&
-    shown.absoluteDeadline === next.absoluteDeadline &&
-    shown.rule === next.rule &&
-    shown.extendable === next.extendable &&
-    (next.status !== 'warning' || shown.secondsLeft === next.secondsLeft);
+  const telling = Object.keys(next) as (keyof SessionState)[];
+  const same = telling.every((name) => shown[name] === next[name] || (name === 'secondsLeft' && next.status !== 'warning'));
   return same ? shown : next;
 }

@@ -16,12 +16,10 @@ export async function follow(wire: Wire, heard: (status: WireStatus) => void, br
   let last: string | undefined;
   while (!signal.aborted) {
     const connection = new AbortController();
-    const end = () => connection.abort();
-    signal.addEventListener('abort', end);
-    const opened = await wire.open(connection.signal, last);
+    const opened = await wire.open(AbortSignal.any([signal, connection.signal]), last);
     if ('response' in opened) {
       pause = FIRST_PAUSE;
-      const over = await read(opened.response, end, (id, status) => {
+      const over = await read(opened.response, () => connection.abort(), (id, status) => {
         last = id;
         heard(status);
       });
@@ -30,7 +28,6 @@ export async function follow(wire: Wire, heard: (status: WireStatus) => void, br
     } else if (opened.why !== 'unreachable') {
       return;
     }
-    signal.removeEventListener('abort', end);
     const asked = 'retryAfter' in opened ? (opened.retryAfter ?? 0) * 1000 : 0;
     await sleep(Math.max(pause, asked), signal);
     pause = Math.min(pause * 2, LONGEST_PAUSE);
@@ -66,10 +63,7 @@ const field = (block: string, name: string) =>
   block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
 
 const sleep = (milliseconds: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', resolve);
   });

@@ -1,5 +1,5 @@
 /** The three requests about a session: its status, its extension, its stream. */
-import type { Send } from '../dpop.ts';
+import type { Send } from '../send.ts';
 import { isStatus, type WireStatus } from './facts.ts';
 import type { Failure } from './step.ts';
 import type { MonitorSessionOptions } from './types.ts';
