@@ -143,8 +143,10 @@ class Client implements TenureClient {
     if (!(seconds >= 0)) throw new TenureError('invalid_options', 'seconds: must be a number');
     if (this.#sinceLogin() <= seconds) return;
     const [maxAge, began] = [Math.floor(seconds), Date.now()];
-    if (via === 'redirect') return this.loginWithRedirect({ maxAge, appState });
-    await this.loginWithPopup({ maxAge });
+    const { email: loginHint } = this.authState.user ?? {};
+    const asked = loginHint === undefined ? { maxAge } : { maxAge, loginHint };
+    if (via === 'redirect') return this.loginWithRedirect({ ...asked, appState });
+    await this.loginWithPopup(asked);
     const took = (Date.now() - began) / 1000;
     if (this.#sinceLogin() > seconds + took + ROUNDING) throw new TenureError('login_too_old', TOO_OLD);
   }
