@@ -1,22 +1,25 @@
 // Sites that load the built @tenure/browser, and people who visit them.
 import { buildSync } from 'esbuild';
 import { createServer } from 'node:http';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 const entry = new URL('../../packages/browser/dist/index.js', import.meta.url).pathname;
 if (!existsSync(entry)) throw new Error('packages/browser is not built: npm run build --workspace @tenure/browser');
 const sdk = buildSync({ entryPoints: [entry], bundle: true, format: 'iife', globalName: 'tenure', write: false }).outputFiles[0].contents;
+// Auth0's SDK, for pages that use both.
+const theirs = readFileSync(new URL('../../node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.js', import.meta.url));
+const scripts = new Map([['/tenure.js', sdk], ['/spa-js.js', theirs]]);
 
 const page = `<!doctype html><meta charset="utf-8"><title>A site</title><link rel="icon" href="data:,">
-<script src="/tenure.js"></script><button id="popup">popup</button><p id="here">here</p>`;
+<script src="/tenure.js"></script><script src="/spa-js.js"></script><button id="popup">popup</button><p id="here">here</p>`;
 
 // `headers` of every page, a content security policy for example.
 export function sdkSite({ host = 'localhost', headers = {} } = {}) {
   return new Promise((resolve) => {
     const server = createServer((request, response) => {
-      const script = request.url === '/tenure.js';
+      const script = scripts.get(request.url);
       response.writeHead(200, { 'content-type': script ? 'text/javascript' : 'text/html', ...headers });
-      response.end(script ? sdk : page);
+      response.end(script ?? page);
     }).listen(0, '127.0.0.1', () => {
       const close = () => {
         server.closeAllConnections();
@@ -52,7 +55,6 @@ export class Visitor {
     visitor.page = await visitor.context.newPage();
     visitor.problems = [];
     visitor.page.on('pageerror', (error) => visitor.problems.push(error.message));
-    visitor.posts = [];
     visitor.requests = [];
     visitor.page.on('request', (request) => visitor.requests.push(`${request.method()} ${new URL(request.url()).pathname}`));
     await visitor.page.goto(place.origin);
