@@ -1,7 +1,10 @@
 // Sites that load the built @tenure/browser, and people who visit them.
 import { buildSync } from 'esbuild';
 import { createServer } from 'node:http';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
 
 const entry = new URL('../../packages/browser/dist/index.js', import.meta.url).pathname;
 if (!existsSync(entry)) throw new Error('packages/browser is not built: npm run build --workspace @tenure/browser');
@@ -28,6 +31,22 @@ export function sdkSite({ host = 'localhost', headers = {} } = {}) {
       resolve({ origin: `http://${host}:${server.address().port}`, close });
     });
   });
+}
+
+// A browser with a profile of its own that keeps cookies from frames of other sites.
+export async function withoutThirdPartyCookies(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'tenure-profile-'));
+  mkdirSync(join(folder, 'Default'));
+  const preferences = { profile: { cookie_controls_mode: 1, block_third_party_cookies: true } };
+  writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
+  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  const context = await chromium.launchPersistentContext(folder, { executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run'] });
+  try {
+    await use(context);
+  } finally {
+    await context.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 export const client = (id, { origin }, more = '') => `

@@ -1,13 +1,9 @@
 // @tenure/browser in a real browser: where tokens come from, and what tabs share.
 import assert from 'node:assert/strict';
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
 import { Server } from '../lib/server.mjs';
-import { launch, options as launching } from '../lib/sites.mjs';
-import { ada, client, fillIn, sdkSite, Visitor } from '../lib/tenure-sdk.mjs';
+import { launch } from '../lib/sites.mjs';
+import { ada, client, fillIn, sdkSite, Visitor, withoutThirdPartyCookies } from '../lib/tenure-sdk.mjs';
 
 let server, shop, strict, foreign, forgotten, browser;
 before(async () => {
@@ -236,12 +232,7 @@ for (const ahead of [-7_200, 7_200]) {
 }
 
 test('where third-party cookies are blocked, it is said at once', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tenure-profile-'));
-  mkdirSync(join(folder, 'Default'));
-  const preferences = { profile: { cookie_controls_mode: 1, block_third_party_cookies: true } };
-  writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
-  const context = await chromium.launchPersistentContext(folder, launching);
-  try {
+  await withoutThirdPartyCookies(async (context) => {
     // 127.0.0.1 and localhost are two sites.
     const visitor = await visit({}, context, foreign, 'foreign');
     await visitor.signIn();
@@ -256,8 +247,5 @@ test('where third-party cookies are blocked, it is said at once', async () => {
     await better.ready();
     await better.value(() => window.client.handleRedirectCallback());
     assert.ok(await better.value(...token({ cacheMode: 'off' })));
-  } finally {
-    await context.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 });
