@@ -23,14 +23,32 @@ export function sdkSite({ host = 'localhost', headers = {} } = {}) {
       const script = scripts.get(request.url);
       response.writeHead(200, { 'content-type': script ? 'text/javascript' : 'text/html', ...headers });
       response.end(script ?? page);
-    }).listen(0, '127.0.0.1', () => {
-      const close = () => {
-        server.closeAllConnections();
-        server.close();
-      };
-      resolve({ origin: `http://${host}:${server.address().port}`, close });
     });
+    listen(server, host, resolve);
   });
+}
+
+// A page that is nothing but one script, as a bundler makes it of what was pasted.
+export const bundled = (contents) =>
+  buildSync({ stdin: { contents, resolveDir: new URL('..', import.meta.url).pathname }, bundle: true, format: 'esm', write: false }).outputFiles[0].text;
+
+export function pastedSite(script) {
+  return new Promise((resolve) => {
+    const server = createServer((request, response) => {
+      const asked = request.url === '/main.js';
+      response.writeHead(200, { 'content-type': asked ? 'text/javascript' : 'text/html' });
+      response.end(asked ? script.text : '<!doctype html><title>Shop</title><link rel="icon" href="data:,"><body><script type="module" src="/main.js"></script>');
+    });
+    listen(server, 'localhost', resolve);
+  });
+}
+
+function listen(server, host, ready) {
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  server.listen(0, '127.0.0.1', () => ready({ origin: `http://${host}:${server.address().port}`, close }));
 }
 
 // A browser with a profile of its own that keeps cookies from frames of other sites.

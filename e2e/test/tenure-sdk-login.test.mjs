@@ -1,9 +1,10 @@
 // @tenure/browser in a real browser: how people sign in and come back.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Server } from '../lib/server.mjs';
 import { launch } from '../lib/sites.mjs';
-import { ada, client, fillIn, sdkSite, Visitor } from '../lib/tenure-sdk.mjs';
+import { ada, bundled, client, fillIn, pastedSite, sdkSite, Visitor } from '../lib/tenure-sdk.mjs';
 
 let server, shop, forum, browser;
 before(async () => {
@@ -225,5 +226,61 @@ test('a logout without leaving the page forgets, and leaves the session alone', 
   await visitor.value(() => window.client.logout({ openUrl: false }));
   assert.equal(await visitor.value(() => window.client.isAuthenticated()), false);
   assert.ok(await visitor.value(() => window.client.getTokenSilently()), 'the session is still there');
+  await visitor.context.close();
+});
+
+test('the first example of the README works when it is pasted', async () => {
+  const readme = readFileSync(new URL('../../packages/browser/README.md', import.meta.url), 'utf8');
+  const [, tenant] = readme.match(/```yaml\n([^]*?)```/);
+  const [, script] = readme.match(/```js\n([^]*?)```/);
+  const pasted = { text: '' };
+  const place = await pastedSite(pasted);
+  const its = (text) => text.replaceAll('http://localhost:3000', place.origin);
+  const fresh = await Server.start(its(tenant), { manualClock: true });
+  const context = await browser.newContext();
+  try {
+    pasted.text = bundled(its(script).replace('http://localhost:7100/', fresh.issuer));
+    await context.clock.install();
+    const page = await context.newPage();
+    await page.goto(place.origin);
+    await page.getByLabel('E-mail address or user name').fill('ada@example.com');
+    await page.getByLabel('Password').fill('change-me-please');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('Hello ada@example.com').waitFor();
+    await page.getByText('active').waitFor();
+    await page.reload();
+    await page.getByText('Hello ada@example.com').waitFor();
+    await page.getByText('active').waitFor();
+    await fresh.advance(1_750);
+    await context.clock.fastForward(1_750_000);
+    await page.getByText(/Your session ends in \d+ s/).waitFor();
+    await page.getByRole('button', { name: 'Stay' }).click();
+    await page.getByText('active').waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Password').waitFor();
+  } finally {
+    await context.close();
+    await fresh.stop();
+    place.close();
+  }
+});
+
+test('an ID token whose signature does not hold signs nobody in', async () => {
+  const visitor = await visit();
+  const address = await comeBack(visitor);
+  assert.ok(address.includes('code='));
+  await visitor.context.route('**/oauth/token', async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    const [header, payload, signature] = answer.id_token.split('.');
+    const claims = JSON.parse(Buffer.from(payload, 'base64url'));
+    const forged = Buffer.from(JSON.stringify({ ...claims, email: 'root@example.com' })).toString('base64url');
+    await route.fulfill({ response, json: { ...answer, id_token: [header, forged, signature].join('.') } });
+  });
+  await visitor.ready();
+  const { error } = await visitor.run(() => window.client.handleRedirectCallback());
+  assert.equal(error.code, 'invalid_response');
+  assert.match(error.message, /signature/i);
+  assert.equal(await visitor.value(() => window.client.isAuthenticated()), false);
   await visitor.context.close();
 });

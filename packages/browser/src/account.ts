@@ -29,14 +29,17 @@ export class Account {
     return this.state.isAuthenticated ? this.#last?.claims : undefined;
   }
 
+  /** Read while a page is drawn: nobody is told anything by it. */
   get state(): AuthState {
-    if (this.#last && Date.now() >= sessionEnd(this.#last)) this.forget();
-    return this.#state;
+    return this.#last && Date.now() < sessionEnd(this.#last) ? this.#state : NOBODY;
   }
 
   /** New tokens, of this tab or of another one. */
   adopt(tokens: Tokens): void {
-    const older = this.#last && tokens.obtainedAt < this.#last.obtainedAt;
+    const last = this.#last;
+    const older = last && tokens.obtainedAt < last.obtainedAt;
+    // What was on its way while another user signed in is of no use any more.
+    if (older && last.claims.sub !== tokens.claims.sub) return;
     this.cache.add(tokens);
     if (!older) this.#remember(tokens);
   }

@@ -20,7 +20,7 @@ const ENDS_EVERYTHING: (EndReason | undefined)[] = ['user_logout', 'upstream_log
 const ROUNDING = 1;
 
 /**
- * Makes a client. Asks nobody anything yet.
+ * Makes a client. Asks nobody anything yet, unless local storage has tokens: then the monitor starts.
  * @throws TenureError `invalid_options`
  */
 export function createTenureClient(options: TenureClientOptions): TenureClient {
@@ -46,6 +46,7 @@ class Client implements TenureClient {
     this.#tokens = new TokenSource(options, this.#protocol, this.#vault, this.#account);
     this.#login = new Login(options, this.#protocol, this.#tokens);
     this.monitor = this.#watch(issuer);
+    if (this.#account.last) this.monitor.start();
   }
 
   /** The monitor knows the tokens, and the account hears of the end. */
@@ -54,7 +55,9 @@ class Client implements TenureClient {
       cacheMode === 'cache-only' ? this.#account.last?.accessToken : this.getTokenSilently({ cacheMode });
     const wire = new Wire(issuer, getToken, () => this.#protocol.sender());
     const monitor = new Monitor(`tenure ${issuer.href} ${this.#options.clientId}`, wire, this.#options.monitor ?? {});
-    this.#tokens.onTokens = () => void monitor.checkNow();
+    this.#tokens.onTokens = () => {
+      if (!monitor.stopped) void monitor.checkNow();
+    };
     this.#tokens.onSignedOut = () => {
       if (monitor.state.status !== 'unknown') void monitor.checkNow();
     };
@@ -144,9 +147,8 @@ class Client implements TenureClient {
     if (this.#sinceLogin() <= seconds) return;
     const [maxAge, began] = [Math.floor(seconds), Date.now()];
     const { email: loginHint } = this.authState.user ?? {};
-    const asked = loginHint === undefined ? { maxAge } : { maxAge, loginHint };
-    if (via === 'redirect') return this.loginWithRedirect({ ...asked, appState });
-    await this.loginWithPopup(asked);
+    if (via === 'redirect') return this.loginWithRedirect({ maxAge, loginHint, appState });
+    await this.loginWithPopup({ maxAge, loginHint });
     const took = (Date.now() - began) / 1000;
     if (this.#sinceLogin() > seconds + took + ROUNDING) throw new TenureError('login_too_old', TOO_OLD);
   }

@@ -1,28 +1,23 @@
 /** Proofs of possession (RFC 9449). A part of its own: only who asks for them loads it. */
 import * as oauth from 'oauth4webapi';
-import { TenureError } from './errors.ts';
-import { sendPlainly, type Send } from './send.ts';
 
 /** With a proof. A server that wants a nonce in it is asked once more (RFC 9449 section 9). */
-export function sendWithProof(DPoP: oauth.DPoPHandle): Send {
-  return async (url, init, accessToken) => {
-    if (accessToken === undefined) return sendPlainly(url, init);
-    const { method = 'GET', headers, body, ...rest } = init;
-    const options = {
-      DPoP,
-      // Where a request may go is the caller's business: it is the caller who says which address.
-      [oauth.allowInsecureRequests]: true,
-      [oauth.customFetch]: (address: string, made: RequestInit) => fetch(address, { ...rest, ...made }),
-    } as oauth.ProtectedResourceRequestOptions;
-    const once = () =>
-      oauth.protectedResourceRequest(accessToken, method, url, new Headers(headers), body as oauth.ProtectedResourceRequestBody, options);
-    try {
-      return await once().catch((error: unknown) => (oauth.isDPoPNonceError(error) ? once() : Promise.reject(error)));
-    } catch (error) {
-      if (error instanceof oauth.WWWAuthenticateChallengeError) return error.response;
-      throw error;
-    }
-  };
+export async function sendWithProof(DPoP: oauth.DPoPHandle, url: URL, init: RequestInit, accessToken: string): Promise<Response> {
+  const { method = 'GET', headers, body, ...rest } = init;
+  const options = {
+    DPoP,
+    // Where a request may go is the caller's business: it is the caller who says which address.
+    [oauth.allowInsecureRequests]: true,
+    [oauth.customFetch]: (address: string, made: RequestInit) => fetch(address, { ...rest, ...made }),
+  } as oauth.ProtectedResourceRequestOptions;
+  const once = () =>
+    oauth.protectedResourceRequest(accessToken, method, url, new Headers(headers), body as oauth.ProtectedResourceRequestBody, options);
+  try {
+    return await once().catch((error: unknown) => (oauth.isDPoPNonceError(error) ? once() : Promise.reject(error)));
+  } catch (error) {
+    if (error instanceof oauth.WWWAuthenticateChallengeError) return error.response;
+    throw error;
+  }
 }
 
 /** The key of this origin and client; its private half cannot be exported. All tabs use the same one. */
@@ -52,7 +47,7 @@ function request<Result>(begin: () => IDBRequest<Result>): Promise<Result> {
     running.onsuccess = () => resolve(running.result);
     running.onerror = (event) => {
       event.preventDefault();
-      reject(new TenureError('invalid_options', 'DPoP needs IndexedDB', { cause: running.error }));
+      reject(new Error('DPoP needs IndexedDB', { cause: running.error }));
     };
   });
 }

@@ -15,7 +15,7 @@ export interface Transaction {
   redirectUri: string;
   audience: string;
   scope: string[];
-  maxAge?: number;
+  maxAge?: number | undefined;
 }
 
 export interface Asked extends AuthorizationOptions {
@@ -71,12 +71,16 @@ export class Protocol {
       };
       return oauth.DPoP(this.#client, pair, { [oauth.modifyAssertion]: adjust });
     };
-    return (this.#key ??= make());
+    return (this.#key ??= make().catch((error: unknown) => {
+      throw new TenureError('invalid_options', String(error), { cause: error });
+    }));
   }
 
   async sender(): Promise<Send> {
     const DPoP = await this.dpop();
-    return DPoP ? (await import('./dpop.ts')).sendWithProof(DPoP) : sendPlainly;
+    if (!DPoP) return sendPlainly;
+    const { sendWithProof } = await import('./dpop.ts');
+    return (url, init, token) => (token === undefined ? sendPlainly(url, init) : sendWithProof(DPoP, url, init, token));
   }
 
   scopeOf(scope: string | undefined): string[] {
@@ -98,7 +102,7 @@ export class Protocol {
       redirectUri: asked.redirectUri,
       audience: this.audienceOf(asked.audience),
       scope: this.scopeOf(asked.scope),
-      ...(asked.maxAge === undefined ? {} : { maxAge: asked.maxAge }),
+      maxAge: asked.maxAge,
     };
     const set = (params: Record<string, string | undefined>) => {
       for (const [name, value] of Object.entries(params)) if (value) url.searchParams.set(name, value);
@@ -133,8 +137,8 @@ export class Protocol {
       const tokens = await oauth.processAuthorizationCodeResponse(server, this.#client, response, {
         expectedNonce: transaction.nonce,
         requireIdToken: true,
-        ...(transaction.maxAge === undefined ? {} : { maxAge: transaction.maxAge }),
-      });
+        maxAge: transaction.maxAge,
+      } as oauth.ProcessAuthorizationCodeResponseOptions);
       await oauth.validateApplicationLevelSignature(server, response, this.#http);
       return this.#tokens(tokens, transaction.audience, transaction.scope);
     });
@@ -228,12 +232,8 @@ export const TOO_OLD = 'the person signed in too long ago';
 export function asError(error: unknown): TenureError {
   if (error instanceof TenureError) return error;
   if (error instanceof oauth.ResponseBodyError || error instanceof oauth.AuthorizationResponseError) {
-    const { cause } = error;
-    const reason = cause instanceof URLSearchParams ? undefined : cause['reason'];
-    return new TenureError(error.error, error.error_description ?? error.error, {
-      cause: error,
-      reason: typeof reason === 'string' ? reason : undefined,
-    });
+    const { reason } = error.cause as { reason?: string };
+    return new TenureError(error.error, error.error_description ?? error.error, { cause: error, reason });
   }
   if (error instanceof oauth.OperationProcessingError && error.code === oauth.JWT_TIMESTAMP_CHECK) {
     const { claim } = (error.cause ?? {}) as { claim?: string };

@@ -3,8 +3,8 @@
 interface Envelope {
   kind: 'tell' | 'ask' | 'reply';
   body: unknown;
-  id?: string;
-  to?: string;
+  id?: string | undefined;
+  to?: string | undefined;
   from: string;
 }
 
@@ -22,7 +22,8 @@ export class Tabs<Message> {
 
   constructor(name: string, heard: (message: Message, from: string) => void, asked: (question: Message) => unknown = () => undefined) {
     this.#name = name;
-    if (typeof BroadcastChannel === 'undefined') return;
+    // Where a page is rendered on a server there are no tabs.
+    if (typeof document === 'undefined' || typeof BroadcastChannel === 'undefined') return;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }: MessageEvent<Envelope>) => {
       if (data.to !== undefined && data.to !== this.me) return;
@@ -38,7 +39,7 @@ export class Tabs<Message> {
 
   async #answer({ id, from, body }: Envelope, asked: (question: Message) => unknown) {
     const answer = await Promise.resolve(asked(body as Message)).catch(() => undefined);
-    this.#post({ kind: 'reply', id: id ?? '', to: from, body: answer });
+    this.#post({ kind: 'reply', id, to: from, body: answer });
   }
 
   #post(envelope: Omit<Envelope, 'from'>) {
@@ -72,7 +73,7 @@ export class Tabs<Message> {
           if (wanted(reply.answer as Answer, reply.from)) resolve(reply as Reply<Answer>);
           else if (missing < 1) resolve(undefined);
         });
-        this.#post({ kind: 'ask', id, body: question, ...(to === undefined ? {} : { to }) });
+        this.#post({ kind: 'ask', id, body: question, to });
       });
     } finally {
       this.#waiting.delete(id);
@@ -82,7 +83,7 @@ export class Tabs<Message> {
   /** Runs `task` while no other tab runs one under this name. */
   async alone<Result>(name: string, task: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     if (!navigator.locks) return task();
-    return navigator.locks.request(`${this.#name}:${name}`, signal ? { signal } : {}, task) as Promise<Result>;
+    return navigator.locks.request(`${this.#name}:${name}`, { signal } as LockOptions, task) as Promise<Result>;
   }
 
   close(): void {

@@ -5,13 +5,13 @@ export interface TenureClientOptions {
   issuer: string;
   clientId: string;
   /** One of the client's callbacks. `location.origin` unless told otherwise. */
-  redirectUri?: string;
+  redirectUri?: string | undefined;
   /** The API that tokens are for, unless a call names another one. */
-  audience?: string;
+  audience?: string | undefined;
   /** `openid profile email` unless told otherwise. `openid` is always asked for. */
-  scope?: string;
+  scope?: string | undefined;
   /** Ask for a refresh token, and use it before the invisible frame. `false` unless told otherwise. */
-  useRefreshTokens?: boolean;
+  useRefreshTokens?: boolean | undefined;
   /**
    * `offline` (default): the refresh token outlives the session, and using it is no activity (scope `offline_access`).
    * `online`: it ends with the session, and using it keeps the session alive (scope `online_access`).
@@ -20,42 +20,42 @@ export interface TenureClientOptions {
   /** `memory` (default), or `localstorage`, which survives a reload and is readable by every script of the page. */
   cacheLocation?: 'memory' | 'localstorage';
   /** Bind tokens to a key that cannot leave this browser (RFC 9449). `false` unless told otherwise. */
-  useDpop?: boolean;
+  useDpop?: boolean | undefined;
   /** Where the refresh tokens' worker is served from, for pages whose policy forbids `blob:` workers. */
-  workerUrl?: string;
+  workerUrl?: string | undefined;
   /** Seconds to wait for the invisible frame. 10 unless told otherwise. */
-  silentTimeout?: number;
+  silentTimeout?: number | undefined;
   /** How the session is watched. */
   monitor?: MonitorOptions;
   /** Further parameters of every authorization request. */
-  authorizationParams?: Record<string, string>;
+  authorizationParams?: Record<string, string> | undefined;
 }
 
 /** What an authorization request asks for. */
 export interface AuthorizationOptions {
-  audience?: string;
-  scope?: string;
-  prompt?: 'login' | 'consent' | 'select_account';
+  audience?: string | undefined;
+  scope?: string | undefined;
+  prompt?: 'login' | 'consent' | 'select_account' | undefined;
   /** Seconds: the person must have signed in within them. */
-  maxAge?: number;
-  loginHint?: string;
+  maxAge?: number | undefined;
+  loginHint?: string | undefined;
   /** Further parameters, sent as they are. */
-  authorizationParams?: Record<string, string>;
+  authorizationParams?: Record<string, string> | undefined;
 }
 
 export interface RedirectLoginOptions<AppState = unknown> extends AuthorizationOptions {
   /** Comes back from `handleRedirectCallback`: where the person wanted to go. Must be serialisable as JSON. */
-  appState?: AppState;
-  redirectUri?: string;
+  appState?: AppState | undefined;
+  redirectUri?: string | undefined;
   /** Goes to the address; `location.assign` unless told otherwise. */
-  openUrl?: (url: string) => void | Promise<void>;
+  openUrl?: (url: string) => void | Promise<void> | undefined;
 }
 
 export interface PopupLoginOptions extends AuthorizationOptions {
   /** A window that is open already, where the click was handled elsewhere. */
-  popup?: Window;
+  popup?: Window | undefined;
   /** Seconds to wait for the person. 300 unless told otherwise. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 export interface GetTokenOptions {
@@ -67,9 +67,9 @@ export interface GetTokenOptions {
 
 export interface LogoutOptions {
   /** One of the client's logout URLs; without one the person stays at the server. */
-  returnTo?: string;
+  returnTo?: string | undefined;
   /** Also sign out at the identity provider that the person came from. */
-  federated?: boolean;
+  federated?: boolean | undefined;
   /** Goes to the address; `location.assign` unless told otherwise. `false`: forget everything here, and leave the session alone. */
   openUrl?: false | ((url: string) => void | Promise<void>);
 }
@@ -78,7 +78,7 @@ export interface RecentLoginOptions<AppState = unknown> {
   /** `popup` (default) resolves when the person has signed in; `redirect` leaves the page. */
   via?: 'popup' | 'redirect';
   /** With `redirect`: comes back from `handleRedirectCallback`. */
-  appState?: AppState;
+  appState?: AppState | undefined;
 }
 
 export interface RedirectCallbackResult<AppState = unknown> {
@@ -90,17 +90,17 @@ export interface RedirectCallbackResult<AppState = unknown> {
 /** The person who is signed in: the ID token's claims without those of the protocol. */
 export interface User {
   sub: string;
-  name?: string;
-  given_name?: string;
-  family_name?: string;
-  nickname?: string;
-  preferred_username?: string;
-  picture?: string;
-  email?: string;
-  email_verified?: boolean;
-  phone_number?: string;
-  phone_number_verified?: boolean;
-  locale?: string;
+  name?: string | undefined;
+  given_name?: string | undefined;
+  family_name?: string | undefined;
+  nickname?: string | undefined;
+  preferred_username?: string | undefined;
+  picture?: string | undefined;
+  email?: string | undefined;
+  email_verified?: boolean | undefined;
+  phone_number?: string | undefined;
+  phone_number_verified?: boolean | undefined;
+  locale?: string | undefined;
   updated_at?: string | number;
   [claim: string]: unknown;
 }
@@ -111,9 +111,9 @@ export interface IdTokenClaims extends User {
   aud: string | string[];
   exp: number;
   iat: number;
-  auth_time?: number;
-  sid?: string;
-  session_expiry?: number;
+  auth_time?: number | undefined;
+  sid?: string | undefined;
+  session_expiry?: number | undefined;
 }
 
 /** What is known of the sign-in in this tab; the same object until it changes. */

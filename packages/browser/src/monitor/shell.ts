@@ -28,6 +28,8 @@ export class Monitor implements SessionMonitor {
   /** Ends everything of the present watch. */
   #watch: AbortController | undefined;
   #streaming = false;
+  /** The application wants no watch. */
+  stopped = false;
 
   constructor(name: string, wire: Wire, options: MonitorOptions) {
     const { warnBefore = 60, extendOnActivity = true } = options;
@@ -59,6 +61,7 @@ export class Monitor implements SessionMonitor {
 
   start(): void {
     if (this.#watch) return;
+    this.stopped = false;
     const { signal } = (this.#watch = new AbortController());
     this.#tabs = new Tabs<WireStatus>(this.#name, (status) => this.#take({ type: 'answer', status, by: 'told', took: 0 }));
     const look = () => {
@@ -78,6 +81,7 @@ export class Monitor implements SessionMonitor {
   }
 
   stop(): void {
+    this.stopped = true;
     this.#watch?.abort();
     this.#watch = undefined;
     this.#tabs?.close();

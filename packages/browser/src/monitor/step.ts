@@ -55,21 +55,21 @@ export type Command =
 export interface State {
   readonly settings: Settings;
   readonly shown: SessionState;
-  readonly facts: Facts | undefined;
+  readonly facts?: Facts | undefined;
   /** Milliseconds that the server's clock is ahead of this one. */
   readonly skew: number;
   /** When the clocks were last looked at. */
-  readonly seen: Instant | undefined;
+  readonly seen?: Instant | undefined;
   /** When this page last had an answer, by the clock that only counts. */
   readonly heardAt: number;
   /** The session whose end was told. */
-  readonly endedSid: string | undefined;
+  readonly endedSid?: string | undefined;
   /** The clocks drifted apart since the server was heard: the machine slept, or somebody set the clock. */
   readonly doubtful: boolean;
   readonly asking: boolean;
   readonly extending: boolean;
   /** The deadline that was warned of. */
-  readonly warnedOf: number | undefined;
+  readonly warnedOf?: number | undefined;
   /** The person did something that the server does not know of. */
   readonly active: boolean;
   /** The server does not let this application extend. */
@@ -101,8 +101,8 @@ const LONGEST_PAUSE = 300_000;
 
 export function begin(settings: Settings): State {
   return {
-    settings, shown: NOTHING, facts: undefined, skew: 0, seen: undefined, heardAt: -AGAIN, endedSid: undefined, doubtful: false,
-    asking: false, extending: false, warnedOf: undefined, active: false, refused: false, failures: 0, retryAt: 0,
+    settings, shown: NOTHING, skew: 0, heardAt: -AGAIN, doubtful: false, asking: false, extending: false, active: false, refused: false,
+    failures: 0, retryAt: 0,
   };
 }
 

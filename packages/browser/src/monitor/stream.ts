@@ -28,7 +28,7 @@ export async function follow(wire: Wire, heard: (status: WireStatus) => void, br
     } else if (opened.why !== 'unreachable') {
       return;
     }
-    const asked = 'retryAfter' in opened ? (opened.retryAfter ?? 0) * 1000 : 0;
+    const asked = 'why' in opened ? (opened.retryAfter ?? 0) * 1000 : 0;
     await sleep(Math.max(pause, asked), signal);
     pause = Math.min(pause * 2, LONGEST_PAUSE);
   }

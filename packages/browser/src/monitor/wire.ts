@@ -75,8 +75,7 @@ function judge(response: Response, byCookie: boolean): Opened {
   if (response.ok) return { response };
   if (status === 401) return { why: byCookie ? 'gone' : 'unknown' };
   if (status === 429 || status >= 500) {
-    const seconds = Number(response.headers.get('retry-after') ?? NaN);
-    return Number.isFinite(seconds) ? { why: 'unreachable', retryAfter: seconds } : { why: 'unreachable' };
+    return { why: 'unreachable', retryAfter: Number(response.headers.get('retry-after')) || 0 };
   }
   return { why: 'refused' };
 }
