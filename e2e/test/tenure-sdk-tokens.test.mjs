@@ -181,7 +181,21 @@ for (const [kept, options] of Object.entries({ 'in memory': {}, 'in local storag
     assert.equal(await other.value(() => window.client.checkSession()), true);
     assert.equal(await other.value(...token()), await visitor.value(...token()), 'what one tab has, the other has');
     watch(visitor);
-    const both = await Promise.all([visitor, other, visitor, other].map((one) => one.value(...token({ cacheMode: 'off' }))));
+    // The answer waits until all have asked.
+    let release;
+    const all = new Promise((resolve) => { release = resolve; });
+    await visitor.context.route('**/oauth/token', (route) => all.then(() => route.continue()));
+    const asking = [visitor, other].map((one) =>
+      one.value(() => {
+        const asked = [window.client, window.client].map((client) => client.getTokenSilently({ cacheMode: 'off' }));
+        window.asked = true;
+        return Promise.all(asked);
+      }),
+    );
+    for (const { page } of [visitor, other]) await page.waitForFunction(() => window.asked);
+    release();
+    const both = (await Promise.all(asking)).flat();
+    await visitor.context.unroute('**/oauth/token');
     assert.equal(new Set(both).size, 1, 'all have the same token');
     assert.deepEqual(grants(visitor), ['refresh_token'], 'of one request');
     assert.equal(visitor.frames, 0);
@@ -248,4 +262,41 @@ test('where third-party cookies are blocked, it is said at once', async () => {
     await better.value(() => window.client.handleRedirectCallback());
     assert.ok(await better.value(...token({ cacheMode: 'off' })));
   });
+});
+
+test('refresh tokens of the user before are forgotten', async () => {
+  const visitor = await visit({ useRefreshTokens: true });
+  const signIn = async (options, user) => {
+    const opened = visitor.context.waitForEvent('page');
+    await visitor.page.evaluate((asked) => {
+      document.querySelector('#popup').onclick = () => { window.done = window.client.loginWithPopup(asked); };
+    }, options);
+    await visitor.page.click('#popup');
+    await fillIn(await opened, user);
+    await visitor.page.evaluate(() => window.done);
+  };
+  await signIn({ audience: API }, 'ada@example.com');
+  const ada = payload(await visitor.value(...token({ audience: API }))).sub;
+  await signIn({ prompt: 'login' }, 'bob@example.com');
+  const bob = payload(await visitor.value(...token({ audience: API }))).sub;
+  assert.notEqual(bob, ada);
+  assert.equal((await visitor.value(() => window.client.getUser())).name, 'Bob');
+  await visitor.context.close();
+});
+
+test('a tab that was frozen while it had its turn does not stop the others', async () => {
+  const visitor = await visit();
+  await visitor.signIn();
+  const frozen = await visit({}, visitor.context);
+  await frozen.page.evaluate(
+    (name) => new Promise((held) => void navigator.locks.request(name, () => new Promise(() => held()))),
+    `tenure ${server.issuer} shop:tokens`,
+  );
+  // The patience of 25 s, in a page where time is short.
+  await visitor.page.evaluate(() => {
+    const { timeout } = AbortSignal;
+    AbortSignal.timeout = (milliseconds) => timeout.call(AbortSignal, milliseconds === 25_000 ? 50 : milliseconds);
+  });
+  assert.ok(await visitor.value(...token({ cacheMode: 'off' })));
+  await visitor.context.close();
 });

@@ -40,7 +40,12 @@ class Client implements TenureClient {
     const local = options.cacheLocation === 'localstorage';
     const prefix = `tenure.${options.clientId}.`;
     this.#options = options;
-    this.#vault = openVault({ origin: issuer.origin, workerUrl: options.workerUrl, local: local ? `${prefix}refresh.` : undefined });
+    this.#vault = openVault({
+      origin: issuer.origin,
+      local: local ? `${prefix}refresh.` : undefined,
+      worker: options.useRefreshTokens === true,
+      workerUrl: options.workerUrl,
+    });
     this.#protocol = new Protocol(issuer, options, this.#vault);
     this.#account = new Account(new TokenCache(local ? localStore(`${prefix}tokens`) : memoryStore()));
     this.#tokens = new TokenSource(options, this.#protocol, this.#vault, this.#account);
@@ -59,7 +64,7 @@ class Client implements TenureClient {
       if (!monitor.stopped) void monitor.checkNow();
     };
     this.#tokens.onSignedOut = () => {
-      if (monitor.state.status !== 'unknown') void monitor.checkNow();
+      if (!monitor.stopped && monitor.state.status !== 'unknown') void monitor.checkNow();
     };
     monitor.on('ended', ({ reason }) => {
       const { last } = this.#account;

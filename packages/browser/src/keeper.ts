@@ -20,7 +20,7 @@ export type Order =
   | ({ do: 'send' } & KeptRequest)
   /** Sends each refresh token to the revocation endpoint (RFC 7009), and forgets it. */
   | { do: 'revoke'; url: string; clientId: string }
-  | { do: 'forget' };
+  | { do: 'forget'; except?: string | undefined };
 
 export interface RefreshStore {
   get(name: string): string | undefined;
@@ -84,7 +84,7 @@ export function keeping() {
           await revoke(order.url, order.clientId);
           return undefined;
         case 'forget':
-          for (const [name] of store.all()) store.delete(name);
+          for (const [name] of store.all()) if (name !== order.except) store.delete(name);
           return undefined;
       }
     };

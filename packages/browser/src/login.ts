@@ -40,7 +40,7 @@ export class Login {
       const asked = { ...options, redirectUri, responseMode: 'web_message' as const };
       const { url, transaction } = await this.#protocol.authorization(asked);
       const answer = await askPopup(popup, url, transaction.state, timeout);
-      this.#tokens.obtained(await this.#protocol.redeem(answer, transaction));
+      this.#tokens.obtained(await this.#protocol.redeem(answer, transaction), transaction);
     } finally {
       popup.close();
     }
@@ -89,7 +89,7 @@ export class Login {
     }
     // Going back as far as the login page and signing in again brings another code for the same request.
     if (code !== null) this.#transactions.put({ ...pending, code });
-    this.#tokens.obtained(await this.#protocol.redeem(answer, pending));
+    this.#tokens.obtained(await this.#protocol.redeem(answer, pending), pending);
     return false;
   }
 }

@@ -24,6 +24,9 @@ export interface Asked extends AuthorizationOptions {
   silent?: boolean;
 }
 
+/** Under which name a refresh token is kept: what its login asked for. */
+export const familyName = ({ audience, scope }: { audience: string; scope: string[] }) => JSON.stringify([audience, scope]);
+
 export class Protocol {
   readonly issuer: URL;
   readonly #options: TenureClientOptions;
@@ -176,7 +179,7 @@ export class Protocol {
 
   /** Has the keeper of refresh tokens make the request, and learns the server's time from a fresh ID token. */
   #fetcher(audience: string, scope: string[]) {
-    const name = JSON.stringify([audience, scope]);
+    const name = familyName({ audience, scope });
     return async (url: string, { body, headers }: { body: URLSearchParams; headers: Record<string, string> }) => {
       const answer = await this.#vault.order({ do: 'send', name, url, headers, body: body.toString() });
       if (!answer) throw new TypeError('no answer');

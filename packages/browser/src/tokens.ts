@@ -2,7 +2,7 @@
 import type { Account } from './account.ts';
 import type { Tokens } from './cache.ts';
 import { TenureError } from './errors.ts';
-import type { Protocol } from './protocol.ts';
+import { familyName, type Protocol, type Transaction } from './protocol.ts';
 import { Tabs } from './tabs.ts';
 import type { GetTokenOptions, TenureClientOptions } from './types.ts';
 import type { Vault } from './vault.ts';
@@ -30,6 +30,7 @@ interface Offer {
 /** A tab that lives answers at once. */
 const TAB_ANSWERS = 300;
 const TAB_REFRESHES = 12_000;
+const LONGEST_TURN = 25_000;
 
 export class TokenSource {
   readonly #options: TenureClientOptions;
@@ -66,7 +67,7 @@ export class TokenSource {
     const key = JSON.stringify([wish.audience, wish.scope]);
     let running = this.#running.get(key);
     if (!running) {
-      running = this.#tabs.alone('tokens', () => this.#obtain(wish)).finally(() => this.#running.delete(key));
+      running = this.alone(() => this.#obtain(wish)).finally(() => this.#running.delete(key));
       this.#running.set(key, running);
     }
     return running;
@@ -109,7 +110,7 @@ export class TokenSource {
     if (!family) return undefined;
     try {
       const subject = this.#account.last?.claims.sub;
-      return this.obtained(await this.#protocol.refresh(...family, subject));
+      return this.obtained(await this.#protocol.refresh(...family, subject), { audience: family[0], scope: family[1] });
     } catch (error) {
       const { code } = error as TenureError;
       if (code === 'invalid_grant' || code === 'missing_refresh_token') return undefined;
@@ -128,7 +129,7 @@ export class TokenSource {
     });
     try {
       const answer = await askFrame(url, transaction.state, this.#options.silentTimeout ?? 10);
-      return this.obtained(await this.#protocol.redeem(answer, transaction));
+      return this.obtained(await this.#protocol.redeem(answer, transaction), transaction);
     } catch (error) {
       // Nobody is signed in at the server any more, whatever the tabs believe; but an offline refresh token may
       // outlive the session.
@@ -138,12 +139,16 @@ export class TokenSource {
   }
 
   /** New tokens from the server: for this tab, and for the others. */
-  obtained(tokens: Tokens): Tokens {
+  obtained(tokens: Tokens, asked: Pick<Transaction, 'audience' | 'scope'>): Tokens {
     this.#tabs.tell({ type: 'tokens', tokens });
-    return this.#adopt(tokens);
+    return this.#adopt(tokens, familyName(asked));
   }
 
-  #adopt(tokens: Tokens): Tokens {
+  #adopt(tokens: Tokens, family?: string): Tokens {
+    const { last } = this.#account;
+    // Refresh tokens of the user before, but not the one that has just come.
+    const others = last !== undefined && last.claims.sub !== tokens.claims.sub && (family !== undefined || !this.#vault.shared);
+    if (others) void this.#vault.order({ do: 'forget', except: family });
     this.#account.adopt(tokens);
     this.onTokens(tokens);
     return tokens;
@@ -175,8 +180,15 @@ export class TokenSource {
     return undefined;
   }
 
-  alone<Result>(task: () => Promise<Result>): Promise<Result> {
-    return this.#tabs.alone('tokens', task);
+  /** Runs a task while no other tab runs one; but a tab that was frozen while it did must not stop all others. */
+  async alone<Result>(task: () => Promise<Result>): Promise<Result> {
+    let began = false;
+    const run = () => {
+      began = true;
+      return task();
+    };
+    const patience = AbortSignal.timeout(LONGEST_TURN);
+    return this.#tabs.alone('tokens', run, patience).catch((error: unknown) => (began ? Promise.reject(error) : run()));
   }
 
   close(): void {

@@ -8,6 +8,8 @@ export interface Vault {
   order(order: Order): Promise<KeptAnswer | undefined>;
   /** The names under which there is one. */
   names(): string[];
+  /** Whether all tabs have the same ones. */
+  shared: boolean;
   close(): void;
 }
 
@@ -15,17 +17,20 @@ export interface VaultOptions {
   origin: string;
   /** Set: in local storage, under keys with this prefix. */
   local?: string | undefined;
+  /** Without one the page keeps them itself: enough where none are asked for. */
+  worker: boolean;
   workerUrl?: string | undefined;
 }
 
-export function openVault({ origin, local, workerUrl }: VaultOptions): Vault {
+export function openVault({ origin, local, worker: wanted, workerUrl }: VaultOptions): Vault {
   if (local !== undefined) {
     const tokens = localTokens(local);
-    return { order: keeper(tokens, origin), names: () => tokens.all().map(([name]) => name), close: () => undefined };
+    return { order: keeper(tokens, origin), names: () => tokens.all().map(([name]) => name), shared: true, close: () => undefined };
   }
   const names = new Set<string>();
   const remember = (order: Order, answer: KeptAnswer | undefined) => {
-    if (order.do !== 'send') names.clear();
+    if (order.do === 'revoke') names.clear();
+    else if (order.do === 'forget') for (const name of names) name === order.except || names.delete(name);
     else if (answer?.kept) names.add(order.name);
     else names.delete(order.name);
     return answer;
@@ -36,10 +41,11 @@ export function openVault({ origin, local, workerUrl }: VaultOptions): Vault {
     // The worker starts with the first order: most pages of a visitor who is not signed in need none.
     async order(order) {
       if (order.do !== 'send' && !names.size) return undefined;
-      const worker = await (started ??= startWorker(workerUrl));
+      const worker = wanted && (await (started ??= startWorker(workerUrl)));
       return remember(order, await (worker ? askWorker(worker, origin, order) : here(order)));
     },
     names: () => [...names],
+    shared: false,
     close: () => void started?.then((worker) => worker?.terminate()),
   };
 }

@@ -53,6 +53,7 @@ export class Wire {
     this.#proof = (await this.#getToken?.({ cacheMode: 'cache-only' }).catch(() => undefined)) ?? this.#proof;
     if (this.#proof !== undefined) {
       const response = await this.#send(path, init, this.#proof);
+      this.#byCookie = false;
       if (response.status !== 401) return judge(response, false);
       // Revoked, or of a session that is forgotten.
       this.#proof = undefined;
