@@ -10,6 +10,9 @@ before(async () => {
   [shop, foreign] = [await sdkSite(), await sdkSite({ host: '127.0.0.1' })];
   server = await Server.start(`
 tenant: {idle_session_lifetime_in_minutes: 60, session_lifetime_in_minutes: 480}
+resourceServers:
+  - {identifier: "https://one.example.com", name: One, allow_online_access: true}
+  - {identifier: "https://two.example.com", name: Two, allow_online_access: true}
 clients:${client('shop', shop)}${client('foreign', foreign)}
 ${ada}`);
   browser = await launch();
@@ -91,6 +94,24 @@ test('all tabs use one key, and its private half cannot be exported', async () =
     return crypto.subtle.exportKey('jwk', pair.privateKey).then(() => 'exported', (error) => error.name);
   });
   assert.equal(exported, 'InvalidAccessError');
+  await visitor.context.close();
+});
+
+test('CVE-2026-40155: two requests that are both asked for a nonce keep their own tokens', async () => {
+  const visitor = await visit(online);
+  await visitor.signIn();
+  await server.advance(600);
+  const audiences = ['https://one.example.com', 'https://two.example.com'];
+  const tokens = await visitor.value(
+    (all) => Promise.all(all.map((audience) => window.client.getTokenSilently({ audience, cacheMode: 'off' }))),
+    audiences,
+  );
+  audiences.forEach((audience, index) => assert.ok([payload(tokens[index]).aud].flat().includes(audience)));
+  const answers = await visitor.value(
+    ([url, all]) => Promise.all(all.map((audience) => window.client.fetch(url, { audience }).then(({ status }) => status))),
+    [`${server.base}/userinfo`, audiences],
+  );
+  assert.deepEqual(answers, [200, 200]);
   await visitor.context.close();
 });
 

@@ -159,6 +159,35 @@ test('a login in a window of its own', async () => {
   await visitor.context.close();
 });
 
+test("CVE-2024-1249: an answer counts only from the window that was opened, and from the server's origin", async () => {
+  const visitor = await visit();
+  const popup = await openPopup(visitor, () => window.client.loginWithPopup());
+  await popup.waitForURL(/authorize/);
+  const state = new URL(popup.url()).searchParams.get('state');
+  // From this page itself, and from a frame of the server's origin that nobody asked.
+  await visitor.page.evaluate((message) => window.postMessage(message, '*'), { type: 'authorization_response', response: { error: 'access_denied', state } });
+  await visitor.page.evaluate((address) => {
+    const frame = document.createElement('iframe');
+    frame.src = address;
+    document.body.append(frame);
+    return new Promise((resolve) => {
+      addEventListener('message', ({ source }) => source === frame.contentWindow && resolve());
+    });
+  }, silently(state));
+  await fillIn(popup);
+  assert.deepEqual(await visitor.page.evaluate(() => window.done), {});
+  await visitor.context.close();
+});
+
+// An address of the server's that posts an answer to whoever frames it at the shop.
+const silently = (state) => {
+  const params = {
+    client_id: 'shop', redirect_uri: shop.origin, response_type: 'code', response_mode: 'web_message', scope: 'openid', prompt: 'none', state,
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256',
+  };
+  return `${server.base}/authorize?${new URLSearchParams(params)}`;
+};
+
 test('a window that the person closes, or that the browser does not open, is told as such', async () => {
   const visitor = await visit();
   const popup = await openPopup(visitor, () => window.client.loginWithPopup());

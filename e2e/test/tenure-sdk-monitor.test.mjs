@@ -210,6 +210,36 @@ test('what the person does in any tab keeps the session alive; a refresh in the 
   await visitor.context.close();
 });
 
+test('a session-bound refresh token keeps the session alive when the application uses it', async () => {
+  const visitor = await shopping({ options: { useRefreshTokens: true, refreshTokenMode: 'online', monitor: { extendOnActivity: false } } });
+  const silent = requests(visitor, '/authorize');
+  await pass(300, visitor);
+  await visitor.value(() => window.client.getTokenSilently({ cacheMode: 'off' }));
+  await visitor.heard('extended');
+  assert.ok((await left(visitor)) > 590);
+  assert.deepEqual(silent, []);
+  await pass(601, visitor);
+  assert.equal((await visitor.heard('ended')).reason, 'idle');
+  // The refresh token ended with the session, and there is no other way.
+  assert.equal((await visitor.run(() => window.client.getTokenSilently())).error.code, 'login_required');
+  await visitor.context.close();
+});
+
+test('an offline refresh token outlives an idle session: the person stays signed in here, until a logout elsewhere', async () => {
+  const visitor = await shopping({ options: { useRefreshTokens: true } });
+  await pass(601, visitor);
+  assert.equal((await visitor.heard('ended')).reason, 'idle');
+  assert.equal(await visitor.value(() => window.client.isAuthenticated()), true);
+  assert.ok(await visitor.value(() => window.client.getTokenSilently({ cacheMode: 'off' })));
+  await visitor.signIn();
+  await visitor.status('active');
+  const elsewhere = await second(visitor, {}, forum, 'forum');
+  await elsewhere.page.evaluate(() => void window.client.logout());
+  assert.equal((await visitor.heard('ended')).reason, 'user_logout');
+  assert.equal(await visitor.value(() => window.client.isAuthenticated()), false);
+  await visitor.context.close();
+});
+
 test('asking extends nothing and renews nothing: an expired token is proof enough, without any cookie', async () => {
   const visitor = await shopping({ options: { audience: API, monitor: { extendOnActivity: false } }, place: foreign, id: 'foreign' });
   const [tokens, silent] = [requests(visitor, '/oauth/token'), requests(visitor, '/authorize')];
@@ -228,11 +258,13 @@ test('asking extends nothing and renews nothing: an expired token is proof enoug
 
 test('one tab follows the stream for all, and another takes over', async () => {
   const visitor = await shopping();
-  const streams = requests(visitor, '/session/events');
+  const streams = ({ requests: all }) => all.filter((request) => request === 'GET /session/events').length;
+  // It begins just after the state is known.
+  for (let tries = 0; !streams(visitor) && tries < 500; tries += 1) await visitor.page.evaluate(() => navigator.locks.query());
   const other = await second(visitor);
   const third = await second(visitor);
   await third.value(() => window.client.monitor.checkNow());
-  assert.deepEqual(streams.filter((method) => method === 'GET'), [], 'the first tab has one already');
+  assert.deepEqual([visitor, other, third].map(streams), [1, 0, 0]);
   const followed = visitor.context.waitForEvent('request', (request) => request.url().includes('/session/events'));
   await visitor.page.close();
   await followed;
