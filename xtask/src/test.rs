@@ -39,6 +39,11 @@ fn end_to_end(chromium: &Path, full: bool) -> anyhow::Result<()> {
             .args(["ci", "--no-audit", "--no-fund"])
             .current_dir(root()),
     )?;
+    // The pages of the end-to-end tests load the packages as they are published.
+    for script in ["build", "test"] {
+        let packages = ["run", "--workspaces", "--if-present", script];
+        check(Command::new("npm").args(packages).current_dir(root()))?;
+    }
     let mut tests = Command::new("node");
     tests
         .args(["--test", "--test-concurrency=1", "test/"])

@@ -42,6 +42,9 @@ struct WebMessageTemplate<'a> {
     /// JSON made safe for a script element.
     response: &'a str,
     origin: &'a str,
+    /// Then the page also says whether its frame may have cookies at all: without them "login required"
+    /// says nothing of the person.
+    refused: bool,
 }
 
 /// Posts the answer to the window that asked, to its origin alone, never to `*`. Framable by that
@@ -61,6 +64,7 @@ pub fn web_message(app: &App, origin: &str, answer: &Answer) -> Response {
         nonce: &nonce,
         response: &response,
         origin: &target,
+        refused: answer.iter().any(|(name, _)| *name == "error"),
     })
     .render()
     {

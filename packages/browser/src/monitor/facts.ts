@@ -1,0 +1,77 @@
+import type { EndReason } from './types.ts';
+
+/** What the server says of a session (`GET /session/status`). Instants are Unix seconds of the server's clock. */
+export type WireStatus = WireActive | WireOver;
+
+export interface WireActive {
+  active: true;
+  sid: string;
+  now: number;
+  expires_at: number;
+  idle_expires_at: number;
+  absolute_expires_at: number;
+  extend_before: number;
+  will_end: { reason: EndReason; rule: string };
+  limits: { idle_timeout: WireLimit; absolute_lifetime: WireLimit };
+}
+
+interface WireLimit {
+  seconds: number;
+  since: number;
+  expires_at: number;
+  rule: string;
+  today: { seconds: number; expires_at: number; rule: string };
+}
+
+export interface WireOver {
+  active: false;
+  sid: string;
+  now: number;
+  reason: EndReason;
+  rule: string;
+  ended_at: number;
+}
+
+/** Whether it is a status at all, and not what something between here and the server made of it. */
+export function isStatus(value: unknown): value is WireStatus {
+  const { active, sid, now } = (value ?? {}) as Record<string, unknown>;
+  return typeof active === 'boolean' && typeof sid === 'string' && typeof now === 'number';
+}
+
+/** A live session, in milliseconds of the server's clock. */
+export interface Facts {
+  sid: string;
+  /** When the server said so. */
+  at: number;
+  idleDeadline: number;
+  absoluteDeadline: number;
+  /** An activity from this instant on comes too late. */
+  endsAt: number;
+  /** The instant at which the session is over for all; not before `endsAt`. */
+  overAt: number;
+  reason: EndReason;
+  rule: string;
+  extendable: boolean;
+  idleTimeout: number;
+  activeAt: number;
+}
+
+export function factsOf(status: WireActive): Facts {
+  const { idle_timeout: idle, absolute_lifetime: absolute } = status.limits;
+  const setting = status.extend_before < status.expires_at ? [idle.today, absolute.today].find((one) => one.expires_at === status.extend_before) : undefined;
+  const rule = setting?.rule ?? status.will_end.rule;
+  const isAbsolute = rule.endsWith('absolute');
+  return {
+    sid: status.sid,
+    at: status.now * 1000,
+    idleDeadline: status.idle_expires_at * 1000,
+    absoluteDeadline: status.absolute_expires_at * 1000,
+    endsAt: status.extend_before * 1000,
+    overAt: status.expires_at * 1000,
+    reason: isAbsolute ? 'absolute' : 'idle',
+    rule,
+    extendable: !isAbsolute,
+    idleTimeout: Math.min(idle.seconds, idle.today.seconds) * 1000,
+    activeAt: idle.since * 1000,
+  };
+}

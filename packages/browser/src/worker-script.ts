@@ -1,0 +1,4 @@
+import { keeping } from './keeper.ts';
+import { serve } from './worker.ts';
+
+serve(keeping());
