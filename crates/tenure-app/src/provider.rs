@@ -1,0 +1,494 @@
+//! The provider as this client sees it. The `openidconnect` crate speaks the protocol.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::fetch::{Fetch, FetchError};
+use crate::login::Transaction;
+use crate::record::Tokens;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use http::header;
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType,
+    CoreIdToken, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
+};
+use openidconnect::{
+    AdditionalProviderMetadata, AsyncHttpClient, AuthorizationCode, ClaimsVerificationError,
+    ClientId, ClientSecret, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeVerifier, ProviderMetadata,
+    RedirectUrl, RefreshToken, RequestTokenError, SignatureVerificationError, TokenResponse as _,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use tenure_protocol::Timestamp;
+use url::Url;
+
+/// Seconds for which a discovery document and its keys are used.
+const FRESH: i64 = 600;
+
+/// Seconds after which an unknown key is worth another look, and no earlier.
+const WORTH_ANOTHER_LOOK: i64 = 60;
+
+/// What the discovery document says beyond what the library reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Extra {
+    pub end_session_endpoint: Option<Url>,
+    pub revocation_endpoint: Option<Url>,
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl AdditionalProviderMetadata for Extra {}
+
+pub type Metadata = ProviderMetadata<
+    Extra,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+type Client = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+/// Why the provider gave no tokens.
+#[derive(Clone, Debug)]
+pub enum ProviderError {
+    /// `invalid_grant`: what was presented is over. The reason, where the provider names one.
+    Refused { reason: Option<String> },
+    /// It cannot be reached, or is broken, or does not accept this client: no word about the person.
+    Unavailable(String),
+    /// It answered, but what it says cannot be believed.
+    Untrusted(String),
+}
+
+impl std::fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused { .. } => f.write_str("the provider answered invalid_grant"),
+            Self::Unavailable(why) => write!(f, "no answer from the provider: {why}"),
+            Self::Untrusted(why) => write!(f, "the provider's answer is not valid: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ProviderError {}
+
+#[derive(Debug)]
+struct Known {
+    metadata: Arc<Metadata>,
+    at: Timestamp,
+}
+
+/// What is known after a look.
+#[derive(Debug)]
+struct Looked {
+    metadata: Arc<Metadata>,
+    /// Whether it is as recent as was asked for.
+    current: bool,
+}
+
+impl Looked {
+    fn of(known: &Known, current: bool) -> Self {
+        Self {
+            metadata: Arc::clone(&known.metadata),
+            current,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Provider {
+    config: Arc<Config>,
+    callback: String,
+    clock: Clock,
+    fetch: Fetch,
+    known: tokio::sync::Mutex<Option<Known>>,
+}
+
+impl Provider {
+    pub fn new(config: Arc<Config>, base: &Url, clock: Clock) -> Self {
+        let origin = base.origin().ascii_serialization();
+        Self {
+            callback: format!("{origin}{}", config.routes.callback),
+            fetch: Fetch::new(config.http_timeout, config.ca_file.clone()),
+            config,
+            clock,
+            known: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    pub fn callback(&self) -> &str {
+        &self.callback
+    }
+
+    /// The discovery document with the key set. One request looks it up, others wait for it; where the
+    /// provider is down, what is known goes on counting.
+    pub async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
+        Ok(self.look(FRESH).await?.metadata)
+    }
+
+    async fn look(&self, seconds: i64) -> Result<Looked, ProviderError> {
+        let mut known = self.known.lock().await;
+        let now = self.clock.now();
+        if let Some(known) = known.as_ref()
+            && !now.is_more_than(seconds, known.at)
+        {
+            return Ok(Looked::of(known, true));
+        }
+        match (self.discover().await, known.as_mut()) {
+            (Ok(found), _) => {
+                let found = Known {
+                    metadata: Arc::new(found),
+                    at: now,
+                };
+                Ok(Looked::of(known.insert(found), true))
+            }
+            (Err(error), Some(known)) => {
+                tracing::warn!("discovery failed, going on with what is known: {error}");
+                Ok(Looked::of(known, false))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    async fn discover(&self) -> Result<Metadata, ProviderError> {
+        let unavailable = |error: &dyn std::error::Error| {
+            ProviderError::Unavailable(format!("discovery: {}", chain(error)))
+        };
+        let issuer = IssuerUrl::new(self.config.issuer_base_url.clone())
+            .map_err(|error| unavailable(&error))?;
+        let http = Http::new(&self.fetch);
+        Metadata::discover_async(issuer, &http)
+            .await
+            .map_err(|error| unavailable(&error))
+    }
+
+    fn client(&self, metadata: &Metadata) -> Result<Client, ProviderError> {
+        let secret = self.config.client_secret.clone().map(ClientSecret::new);
+        let callback = RedirectUrl::new(self.callback.clone())
+            .map_err(|error| ProviderError::Unavailable(error.to_string()))?;
+        let client = CoreClient::from_provider_metadata(
+            metadata.clone(),
+            ClientId::new(self.config.client_id.clone()),
+            secret,
+        );
+        Ok(client.set_redirect_uri(callback))
+    }
+
+    /// Exchanges a code, and verifies what comes for it.
+    pub async fn redeem(&self, code: &str, login: &Transaction) -> Result<Tokens, ProviderError> {
+        let metadata = self.metadata().await?;
+        let http = Http::new(&self.fetch);
+        let client = self.client(&metadata)?;
+        let now = self.clock.now();
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .map_err(|error| ProviderError::Unavailable(error.to_string()))?
+            .set_pkce_verifier(PkceCodeVerifier::new(login.verifier.clone()))
+            .request_async(&http)
+            .await
+            .map_err(|error| http.judge(&error))?;
+        if answer.id_token().is_none() {
+            return Err(ProviderError::Untrusted("no ID token".to_owned()));
+        }
+        self.read(answer, Some(&login.nonce), now).await
+    }
+
+    pub async fn refresh(&self, token: &str, sub: &str) -> Result<Tokens, ProviderError> {
+        let metadata = self.metadata().await?;
+        let http = Http::new(&self.fetch);
+        let client = self.client(&metadata)?;
+        let now = self.clock.now();
+        let answer = client
+            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
+            .map_err(|error| ProviderError::Unavailable(error.to_string()))?
+            .request_async(&http)
+            .await
+            .map_err(|error| http.judge(&error))?;
+        let tokens = self.read(answer, None, now).await?;
+        // A refreshed ID token is about the same person, or it is nobody's (Core section 12.2).
+        if tokens.id_token.is_some()
+            && tokens.claims.get("sub").and_then(Value::as_str) != Some(sub)
+        {
+            return Err(ProviderError::Untrusted(
+                "an ID token of another user".to_owned(),
+            ));
+        }
+        Ok(tokens)
+    }
+
+    async fn read(
+        &self,
+        answer: CoreTokenResponse,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Tokens, ProviderError> {
+        let (id_token, claims) = match answer.id_token() {
+            Some(token) => {
+                let claims = self.verify(token, nonce, now).await?;
+                (Some(token.to_string()), claims)
+            }
+            None => (None, Map::new()),
+        };
+        let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
+        let scope = answer.scopes().map(|scopes| {
+            let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            names.join(" ")
+        });
+        Ok(Tokens {
+            id_token,
+            claims,
+            access_token: answer.access_token().secret().clone(),
+            refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
+            expires_at: lifetime.map(|s| now.plus(i64::try_from(s).unwrap_or(i64::MAX))),
+            scope,
+        })
+    }
+
+    /// Signature, issuer, audience, expiry and nonce; a key that nobody knew is looked up once more.
+    async fn verify(
+        &self,
+        token: &CoreIdToken,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, ProviderError> {
+        let tolerated = date(now.plus(-self.config.clock_tolerance));
+        let mut judged = Ok(());
+        for within in [FRESH, WORTH_ANOTHER_LOOK] {
+            let metadata = self.look(within).await?.metadata;
+            let client = self.client(&metadata)?;
+            let verifier = client.id_token_verifier().set_time_fn(move || tolerated);
+            judged = token
+                .claims(&verifier, |found: Option<&Nonce>| same(found, nonce))
+                .map(drop);
+            if !is_unknown_key(&judged) {
+                break;
+            }
+        }
+        judged.map_err(|error| ProviderError::Untrusted(chain(&error)))?;
+        payload(&token.to_string())
+            .ok_or_else(|| ProviderError::Untrusted("the ID token cannot be read".to_owned()))
+    }
+
+    /// Verifies the signature of a logout token, and answers its claims. `openidconnect` has no logout tokens,
+    /// and its ID tokens need a `sub`.
+    pub async fn verify_logout(&self, token: &str) -> Result<Map<String, Value>, ProviderError> {
+        for within in [FRESH, WORTH_ANOTHER_LOOK] {
+            let looked = self.look(within).await?;
+            match logout_claims(&looked.metadata, token) {
+                Ok(claims) => return Ok(claims),
+                Err(Mistrust::Other(why)) => return Err(ProviderError::Untrusted(why)),
+                Err(Mistrust::UnknownKey) if !looked.current => {
+                    let why = "an unknown key, and the key set cannot be had".to_owned();
+                    return Err(ProviderError::Unavailable(why));
+                }
+                Err(Mistrust::UnknownKey) => {}
+            }
+        }
+        let why = "no key of the provider fits".to_owned();
+        Err(ProviderError::Untrusted(why))
+    }
+
+    /// Revokes a refresh token with all that hangs on it (RFC 7009). Not through the library, which
+    /// refuses plain http also on loopback.
+    pub async fn revoke(&self, token: &str) -> Result<(), ProviderError> {
+        let metadata = self.metadata().await?;
+        let Some(url) = &metadata.additional_metadata().revocation_endpoint else {
+            tracing::debug!("the provider has no revocation endpoint");
+            return Ok(());
+        };
+        let unavailable = |why: String| ProviderError::Unavailable(why);
+        let request = self
+            .revocation(url, token)
+            .map_err(|error| unavailable(error.to_string()))?;
+        let answer = self.fetch.send(request).await;
+        let status = answer
+            .map_err(|error| unavailable(error.to_string()))?
+            .status();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(unavailable(format!("the revocation was answered {status}")))
+    }
+
+    fn revocation(&self, url: &Url, token: &str) -> http::Result<HttpRequest> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("token", token)
+            .append_pair("token_type_hint", "refresh_token");
+        let mut request = http::Request::post(url.as_str())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json");
+        match &self.config.client_secret {
+            Some(secret) => {
+                let credentials = basic(&self.config.client_id, secret);
+                request = request.header(header::AUTHORIZATION, credentials);
+            }
+            None => drop(form.append_pair("client_id", &self.config.client_id)),
+        }
+        request.body(form.finish().into_bytes())
+    }
+}
+
+enum Mistrust {
+    UnknownKey,
+    Other(String),
+}
+
+/// The claims of a logout token whose signature is right. The provider's document says which algorithms
+/// may be, never the token alone, and a secret that both know is none of them.
+fn logout_claims(metadata: &Metadata, token: &str) -> Result<Map<String, Value>, Mistrust> {
+    let other = |error: &dyn std::error::Error| Mistrust::Other(chain(error));
+    let header = jsonwebtoken::decode_header(token).map_err(|error| other(&error))?;
+    let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
+    if !matches!(kind.as_deref(), None | Some("logout+jwt" | "jwt")) {
+        return Err(Mistrust::Other("typ is not logout+jwt".to_owned()));
+    }
+    let name = serde_json::to_value(header.alg).unwrap_or_default();
+    let supported = metadata.id_token_signing_alg_values_supported();
+    let listed = serde_json::to_value(supported).unwrap_or_default();
+    let listed = listed.as_array().is_some_and(|all| all.contains(&name));
+    if !listed || header.alg.family() == AlgorithmFamily::Hmac {
+        return Err(Mistrust::Other(
+            "its algorithm is not the provider's".to_owned(),
+        ));
+    }
+    let keys = serde_json::to_value(metadata.jwks()).map_err(|error| other(&error))?;
+    let keys: JwkSet = serde_json::from_value(keys).map_err(|error| other(&error))?;
+    let key = match &header.kid {
+        Some(kid) => keys.find(kid),
+        None => keys.keys.first().filter(|_| keys.keys.len() == 1),
+    };
+    let key =
+        DecodingKey::from_jwk(key.ok_or(Mistrust::UnknownKey)?).map_err(|error| other(&error))?;
+    let mut validation = Validation::new(header.alg);
+    // The claims are judged by `logout_token::judge`, with the application's clock.
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation)
+        .map(|decoded| decoded.claims)
+        .map_err(|error| other(&error))
+}
+
+/// The credentials of RFC 6749 section 2.3.1: each encoded as in a form.
+fn basic(id: &str, secret: &str) -> String {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let both = format!("{}:{}", encode(id), encode(secret));
+    format!("Basic {}", STANDARD.encode(both))
+}
+
+/// A login's nonce must be there and equal; a refreshed ID token has none, or the login's.
+fn same(found: Option<&Nonce>, expected: Option<&str>) -> Result<(), String> {
+    match (found, expected) {
+        (Some(found), Some(expected)) if found.secret() == expected => Ok(()),
+        (_, Some(_)) => Err("the nonce is not this login's".to_owned()),
+        (_, None) => Ok(()),
+    }
+}
+
+const fn is_unknown_key(judged: &Result<(), ClaimsVerificationError>) -> bool {
+    matches!(
+        judged,
+        Err(ClaimsVerificationError::SignatureVerification(
+            SignatureVerificationError::NoMatchingKey
+        ))
+    )
+}
+
+/// The claims of a token that was verified.
+pub fn payload(token: &str) -> Option<Map<String, Value>> {
+    let middle = token.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(middle).ok()?).ok()
+}
+
+fn date(at: Timestamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(at.millis()).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The library's way out. It remembers what an error answer says beside the members that the library reads.
+struct Http<'f> {
+    fetch: &'f Fetch,
+    refusal: Mutex<Option<(u16, Value)>>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Http<'_> {
+    type Error = FetchError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, FetchError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let answer = self.fetch.send(request).await?;
+            if !answer.status().is_success() {
+                let said = serde_json::from_slice(answer.body()).unwrap_or_default();
+                let mut kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some((answer.status().as_u16(), said));
+            }
+            Ok(answer)
+        })
+    }
+}
+
+impl<'f> Http<'f> {
+    const fn new(fetch: &'f Fetch) -> Self {
+        Self {
+            fetch,
+            refusal: Mutex::new(None),
+        }
+    }
+
+    /// Only `invalid_grant` is about the person; anything else is about this client or the provider.
+    fn judge<T>(&self, error: &RequestTokenError<FetchError, T>) -> ProviderError
+    where
+        T: openidconnect::ErrorResponse + 'static,
+    {
+        let kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = |name: &str| {
+            let (_, said) = kept.as_ref()?;
+            said.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        match said("error") {
+            Some(code) if code == "invalid_grant" => ProviderError::Refused {
+                reason: said("reason"),
+            },
+            Some(code) => ProviderError::Unavailable(format!("it answered {code}")),
+            None => match kept.as_ref() {
+                Some((status, _)) => ProviderError::Unavailable(format!("it answered {status}")),
+                None => ProviderError::Unavailable(chain(error)),
+            },
+        }
+    }
+}
