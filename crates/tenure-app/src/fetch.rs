@@ -92,7 +92,9 @@ impl Fetch {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
         }
-        let made = Arc::new(tls(self.ca_file.as_deref())?);
+        let mut config = tls(self.ca_file.as_deref())?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let made = Arc::new(config);
         Ok(Arc::clone(self.tls.get_or_init(|| made)))
     }
 }
@@ -144,7 +146,8 @@ async fn talk(
     }
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
+/// TLS that trusts the system's authorities, and those of a file.
+pub fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = ca_file {
@@ -155,11 +158,9 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, FetchError> {
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(failed("TLS"))?
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        .with_no_client_auth())
 }
