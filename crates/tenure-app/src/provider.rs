@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::fetch::{Fetch, FetchError};
 use crate::login::Transaction;
+use crate::machine::MachineToken;
 use crate::record::Tokens;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -20,7 +21,8 @@ use openidconnect::{
     AdditionalProviderMetadata, AsyncHttpClient, AuthorizationCode, ClaimsVerificationError,
     ClientId, ClientSecret, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeVerifier, ProviderMetadata,
-    RedirectUrl, RefreshToken, RequestTokenError, SignatureVerificationError, TokenResponse as _,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, SignatureVerificationError,
+    TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -237,6 +239,34 @@ impl Provider {
         Ok(tokens)
     }
 
+    /// An access token for this client itself. A refresh token that came along would not be used.
+    pub async fn machine_token(
+        &self,
+        audience: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<MachineToken, ProviderError> {
+        let metadata = self.metadata().await?;
+        let http = Http::new(&self.fetch);
+        let client = self.client(&metadata)?;
+        let now = self.clock.now();
+        let mut request = client
+            .exchange_client_credentials()
+            .map_err(|error| ProviderError::Unavailable(error.to_string()))?;
+        if let Some(audience) = audience {
+            request = request.add_extra_param("audience", audience);
+        }
+        let scopes = scope.unwrap_or_default().split_ascii_whitespace();
+        let answer = request
+            .add_scopes(scopes.map(|name| Scope::new(name.to_owned())))
+            .request_async(&http)
+            .await
+            .map_err(|error| http.judge(&error))?;
+        Ok(MachineToken {
+            access_token: answer.access_token().secret().clone(),
+            expires_at: expiry(&answer, now),
+        })
+    }
+
     async fn read(
         &self,
         answer: CoreTokenResponse,
@@ -250,7 +280,6 @@ impl Provider {
             }
             None => (None, Map::new()),
         };
-        let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
         let scope = answer.scopes().map(|scopes| {
             let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
             names.join(" ")
@@ -260,7 +289,7 @@ impl Provider {
             claims,
             access_token: answer.access_token().secret().clone(),
             refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
-            expires_at: lifetime.map(|s| now.plus(i64::try_from(s).unwrap_or(i64::MAX))),
+            expires_at: expiry(&answer, now),
             scope,
         })
     }
@@ -395,6 +424,11 @@ fn basic(id: &str, secret: &str) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let both = format!("{}:{}", encode(id), encode(secret));
     format!("Basic {}", STANDARD.encode(both))
+}
+
+fn expiry(answer: &CoreTokenResponse, now: Timestamp) -> Option<Timestamp> {
+    let lifetime = answer.expires_in()?.as_secs();
+    Some(now.plus(i64::try_from(lifetime).unwrap_or(i64::MAX)))
 }
 
 /// A login's nonce must be there and equal; a refreshed ID token has none, or the login's.

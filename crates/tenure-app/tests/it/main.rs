@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod lifetime;
 mod login;
 mod shop;
 mod world;

@@ -1,12 +1,24 @@
 //! A small application.
 
+use crate::world::Gate;
 use axum::Router;
 use axum::routing::{get, post};
 use serde_json::json;
+use std::sync::Arc;
 use tenure_app::{Session, User, require_recent_login};
 
-pub fn routes() -> Router {
+pub fn routes(slow: Arc<Gate>) -> Router {
     Router::new()
+        .route(
+            "/slow",
+            get(move |session: Session| async move {
+                slow.pass().await;
+                session.set("slow", &true);
+                session
+                    .user()
+                    .map_or_else(|| "nobody".to_owned(), |user| user.sub)
+            }),
+        )
         .route("/", get(home))
         .route("/bye", get(|| async { "bye" }))
         .route("/account", get(account))

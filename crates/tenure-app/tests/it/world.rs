@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tenure::app::{App, Parts};
 use tenure::clock::Clock as OpClock;
 use tenure::config::{BaseUrl, DatabaseUrl, OutboundConfig, Plan, ServerConfig};
@@ -19,8 +20,10 @@ use tenure::tenantfile::Findings;
 use tenure::tenantfile::plan::{Planner, Present};
 use tenure::tenantfile::read::read;
 use tenure::tenantfile::yaml::Node;
-use tenure_app::{AppSession, Builder, Clock, Config, Timestamp};
+use tenure_app::store::MemoryStore;
+use tenure_app::{AppSession, Clock, Config, Keep, Timestamp};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 use url::Url;
@@ -90,17 +93,61 @@ pub struct Op {
     pub shop: String,
     router: Router,
     shop_listener: Option<TcpListener>,
-    /// Token requests that came in by grant type.
-    pub refreshes: Arc<AtomicUsize>,
+    pub switches: Arc<Switches>,
     workers: tenure::work::Workers,
     tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
+/// What tests do to the provider's token endpoint.
+#[derive(Default)]
+pub struct Switches {
+    /// Refresh requests that came in.
+    refreshes: AtomicUsize,
+    /// The provider answers 503 to everything.
+    pub down: AtomicBool,
+    /// Refresh requests wait here, once asked to.
+    pub slow_refresh: AtomicBool,
+    pub refresh_gate: Gate,
+}
+
+/// A place where a request waits until the test lets it go on.
+pub struct Gate {
+    reached: Semaphore,
+    open: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            reached: Semaphore::new(0),
+            open: Semaphore::new(0),
+        }
+    }
+}
+
+impl Gate {
+    /// The request's side.
+    pub async fn pass(&self) {
+        self.reached.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+    }
+
+    /// The test's side: returns when a request waits.
+    pub async fn is_reached(&self) {
+        self.reached.acquire().await.unwrap().forget();
+    }
+
+    pub fn let_go(&self) {
+        self.open.add_permits(1);
+    }
+}
+
 /// An application in front of a provider.
 pub struct World {
     pub op: Op,
-    pub layer: AppSession,
+    /// Where requests to `/slow` wait.
+    pub slow: Arc<Gate>,
     shop: Router,
 }
 
@@ -143,8 +190,8 @@ impl Op {
         let text = TENANT.replace("{app}", &shop).replace("{client}", client);
         apply(&app, &text).await;
         let workers = tenure::work::start(&app, log);
-        let refreshes = Arc::new(AtomicUsize::new(0));
-        let router = counted(tenure::router::router(app.clone()), refreshes.clone());
+        let switches = Arc::new(Switches::default());
+        let router = switched(tenure::router::router(app.clone()), switches.clone());
         let mut tasks = JoinSet::new();
         let limits = listen::Limits::of_this_process(&[]);
         tasks.spawn(listen::serve(
@@ -161,7 +208,7 @@ impl Op {
             shop,
             router,
             shop_listener: Some(shop_listener),
-            refreshes,
+            switches,
             workers,
             tasks,
             _folder: folder,
@@ -191,20 +238,26 @@ impl Op {
         Clock::from_fn(move || clock.now())
     }
 
-    pub fn builder(&self, config: Config) -> Builder {
-        AppSession::builder(config).clock(self.clock())
+    /// A layer that keeps its sessions as asked.
+    pub fn layer(&self, config: Config, keep: Keep) -> AppSession {
+        let builder = AppSession::builder(config).clock(self.clock());
+        match keep {
+            Keep::Cookie => builder.build().unwrap(),
+            Keep::Store => builder.store(MemoryStore::new()).build().unwrap(),
+        }
     }
 
     /// The application, also on its port: the provider reaches it there.
-    pub fn world(mut self, layer: AppSession, routes: Router) -> World {
-        let shop = routes.layer(layer.clone());
+    pub fn world(mut self, layer: AppSession) -> World {
+        let slow = Arc::new(Gate::default());
+        let shop = crate::shop::routes(slow.clone()).layer(layer);
         let limits = listen::Limits::of_this_process(&[]);
         let listener = self.shop_listener.take().unwrap();
         let serving = listen::serve(listener, None, shop.clone(), limits, std::future::pending());
         self.tasks.spawn(serving);
         World {
             op: self,
-            layer,
+            slow,
             shop,
         }
     }
@@ -217,21 +270,28 @@ async fn bind() -> (TcpListener, String) {
     (listener, format!("http://localhost:{port}"))
 }
 
-/// Counts the refresh requests.
-fn counted(router: Router, refreshes: Arc<AtomicUsize>) -> Router {
+fn switched(router: Router, switches: Arc<Switches>) -> Router {
     router.layer(axum::middleware::from_fn(
         move |request: axum::extract::Request, next: axum::middleware::Next| {
-            let refreshes = refreshes.clone();
+            let switches = switches.clone();
             async move {
+                if switches.down.load(Ordering::SeqCst) {
+                    return StatusCode::SERVICE_UNAVAILABLE.into_response();
+                }
                 if request.uri().path() != "/oauth/token" {
                     return next.run(request).await;
                 }
                 let (parts, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-                if String::from_utf8_lossy(&body).contains("grant_type=refresh_token") {
-                    refreshes.fetch_add(1, Ordering::SeqCst);
+                let refresh = String::from_utf8_lossy(&body).contains("grant_type=refresh_token");
+                if refresh {
+                    switches.refreshes.fetch_add(1, Ordering::SeqCst);
                 }
-                next.run(Request::from_parts(parts, Body::from(body))).await
+                let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+                if refresh && switches.slow_refresh.load(Ordering::SeqCst) {
+                    switches.refresh_gate.pass().await;
+                }
+                answer
             }
         },
     ))
@@ -274,12 +334,17 @@ impl World {
         }
     }
 
+    /// Another process of the application takes over. The provider still knows the first one's port.
+    pub fn restart(&mut self, layer: AppSession) {
+        self.shop = crate::shop::routes(self.slow.clone()).layer(layer);
+    }
+
     pub fn advance(&self, seconds: u32) {
         self.op.clock.advance(seconds);
     }
 
     pub fn refreshes(&self) -> usize {
-        self.op.refreshes.load(Ordering::SeqCst)
+        self.op.switches.refreshes.load(Ordering::SeqCst)
     }
 
     pub fn now(&self) -> i64 {
@@ -422,6 +487,18 @@ impl Browser<'_> {
     pub async fn open(&mut self, path: &str) -> Answer {
         let url = self.shop(path);
         self.request(Method::GET, &url, &PAGE, String::new()).await
+    }
+
+    /// Sends a form of the application's own page.
+    pub async fn post(&mut self, path: &str) -> Answer {
+        let url = self.shop(path);
+        let origin = self.world.op.shop.clone();
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.request(Method::POST, &url, &headers, String::new())
+            .await
     }
 
     /// Asks as the application's own script does.
