@@ -9,7 +9,11 @@
     reason = "tests"
 )]
 
+mod backchannel;
 mod lifetime;
 mod login;
+mod races;
+mod recent;
 mod shop;
+mod tokens;
 mod world;

@@ -38,7 +38,8 @@ async fn home(user: Option<User>) -> String {
 
 async fn account(user: User, session: Session) -> String {
     let items: Option<u32> = session.get("items");
-    json!({"sub": user.sub, "name": user.claim("name"), "items": items}).to_string()
+    let slow: Option<bool> = session.get("slow");
+    json!({"sub": user.sub, "name": user.claim("name"), "items": items, "slow": slow}).to_string()
 }
 
 async fn token(session: Session) -> String {
