@@ -14,6 +14,7 @@ mod lifetime;
 mod login;
 mod races;
 mod recent;
+mod seeds;
 mod shop;
 mod tokens;
 mod world;

@@ -6,8 +6,8 @@ use axum::response::IntoResponse as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tenure::app::{App, Parts};
 use tenure::clock::Clock as OpClock;
 use tenure::config::{BaseUrl, DatabaseUrl, OutboundConfig, Plan, ServerConfig};
@@ -33,7 +33,7 @@ pub const SECRET: &str = "a secret of more than thirty-two characters";
 /// 2026-01-01.
 const START: i64 = 1_767_225_600;
 
-const TENANT: &str = r#"
+pub const TENANT: &str = r#"
 tenant:
   friendly_name: Acme
   idle_session_lifetime: 1
@@ -47,7 +47,6 @@ clients:
     jwt_configuration: { lifetime_in_seconds: 36000, alg: RS256 }
     refresh_token: { rotation_type: rotating, expiration_type: expiring, idle_token_lifetime: 1200, token_lifetime: 28800, leeway: 0, retry_window: 0 }
     oidc_logout: { backchannel_logout_urls: ["{app}/backchannel-logout"] }
-    {client}
   - client_id: public
     name: Public
     app_type: spa
@@ -104,6 +103,8 @@ pub struct Op {
 pub struct Switches {
     /// Refresh requests that came in.
     refreshes: AtomicUsize,
+    /// Refresh tokens that the provider gave out, in order.
+    pub issued: Mutex<Vec<String>>,
     /// The provider answers 503 to everything.
     pub down: AtomicBool,
     /// Refresh requests wait here, once asked to.
@@ -153,11 +154,11 @@ pub struct World {
 
 impl Op {
     pub async fn start() -> Self {
-        Self::with("").await
+        Self::with(TENANT).await
     }
 
-    /// `client`: further lines of the shop's client.
-    pub async fn with(client: &str) -> Self {
+    /// With a tenant of its own; `{app}` stands for the application.
+    pub async fn with(tenant: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (listener, base) = bind().await;
         let (shop_listener, shop) = bind().await;
@@ -187,8 +188,7 @@ impl Op {
             .await
             .unwrap()
             .unwrap();
-        let text = TENANT.replace("{app}", &shop).replace("{client}", client);
-        apply(&app, &text).await;
+        apply(&app, &tenant.replace("{app}", &shop)).await;
         let workers = tenure::work::start(&app, log);
         let switches = Arc::new(Switches::default());
         let router = switched(tenure::router::router(app.clone()), switches.clone());
@@ -288,6 +288,12 @@ fn switched(router: Router, switches: Arc<Switches>) -> Router {
                     switches.refreshes.fetch_add(1, Ordering::SeqCst);
                 }
                 let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+                let (parts, body) = answer.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let token = said["refresh_token"].as_str().map(str::to_owned);
+                switches.issued.lock().unwrap().extend(token);
+                let answer = axum::response::Response::from_parts(parts, Body::from(body));
                 if refresh && switches.slow_refresh.load(Ordering::SeqCst) {
                     switches.refresh_gate.pass().await;
                 }
