@@ -8,6 +8,7 @@ use crate::provider::Provider;
 use crate::renew::Flights;
 use crate::seal::{Seal, hash};
 use crate::store::{Key, MemoryStore, Store};
+use axum::Router;
 use std::sync::Arc;
 use tower::Layer;
 use url::Url;
@@ -23,8 +24,10 @@ pub enum Keep {
 
 /// A layer that signs people in and keeps them signed in. Cheap to clone.
 ///
-/// Put it around the whole router: it answers the login, logout, callback, back-channel logout and session
-/// routes itself, and gives every other request its [`crate::Session`].
+/// Put it around the whole router, with [`AppSession::around`]: it answers the login, logout, callback,
+/// back-channel logout and session routes itself, and gives every other request its [`crate::Session`]. It is a
+/// [`tower::Layer`] as well; then it has to come last, because axum forgets the layers around a router's default
+/// fallback, which is where unknown paths go, when another router is merged into it afterwards.
 #[derive(Clone, Debug)]
 pub struct AppSession {
     pub(crate) inner: Arc<Inner>,
@@ -63,6 +66,12 @@ impl AppSession {
             store: Arc::new(MemoryStore::new()),
             clock: Clock::system(),
         }
+    }
+
+    /// An application with this layer around all of it. Routes that need no session may be merged into the
+    /// result.
+    pub fn around(&self, application: Router) -> Router {
+        Router::new().fallback_service(self.layer(application))
     }
 }
 

@@ -19,14 +19,14 @@ pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Whether the request was made by this application's own page, or by the person themselves. A client
 /// that says nothing about it proves nothing.
+///
+/// `Sec-Fetch-Site` counts where it is there: no page can set it, and it is right also for pages whose
+/// `Referrer-Policy: no-referrer` makes browsers write `Origin: null` (Fetch, "append a request Origin header").
 pub fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
-    if let Some(claimed) = text(headers, header::ORIGIN.as_str()) {
-        return claimed == origin;
+    match text(headers, "sec-fetch-site") {
+        Some(site) => matches!(site, "same-origin" | "none"),
+        None => text(headers, header::ORIGIN.as_str()) == Some(origin),
     }
-    matches!(
-        text(headers, "sec-fetch-site"),
-        Some("same-origin" | "none")
-    )
 }
 
 /// Whether the content type is JSON, which no form of a foreign page can send.
@@ -59,15 +59,26 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_and_the_person_are_from_here() {
-        let table: [(&[(&str, &str)], bool); 9] = [
+        let table: [(&[(&str, &str)], bool); 11] = [
             (&[("origin", "https://shop.example")], true),
             (&[("origin", "https://evil.example")], false),
+            (&[("origin", "null")], false),
+            (&[("origin", "https://shop.example.evil")], false),
             (
                 &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+                true,
+            ),
+            (
+                &[("origin", "null"), ("sec-fetch-site", "cross-site")],
                 false,
             ),
-            (&[("origin", "https://shop.example.evil")], false),
-            (&[("sec-fetch-site", "same-origin")], true),
+            (
+                &[
+                    ("origin", "https://shop.example"),
+                    ("sec-fetch-site", "cross-site"),
+                ],
+                false,
+            ),
             (&[("sec-fetch-site", "none")], true),
             (&[("sec-fetch-site", "same-site")], false),
             (&[("sec-fetch-site", "cross-site")], false),

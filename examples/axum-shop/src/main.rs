@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     let mut shops = JoinSet::new();
     for (scenario, port) in scenarios::ALL.iter().zip(&args.ports) {
         let layer = scenario.layer(&args.issuer, *port, args.sessions.as_deref(), time.clock())?;
-        let mut router = shop::router(scenario).layer(layer);
+        let mut router = layer.around(shop::router(scenario));
         if args.manual_clock {
             router = router.merge(time.router());
         }

@@ -250,7 +250,7 @@ impl Op {
     /// The application, also on its port: the provider reaches it there.
     pub fn world(mut self, layer: AppSession) -> World {
         let slow = Arc::new(Gate::default());
-        let shop = crate::shop::routes(slow.clone()).layer(layer);
+        let shop = layer.around(crate::shop::routes(slow.clone()));
         let limits = listen::Limits::of_this_process(&[]);
         let listener = self.shop_listener.take().unwrap();
         let serving = listen::serve(listener, None, shop.clone(), limits, std::future::pending());
