@@ -1,8 +1,11 @@
 //! The provider as this client sees it. The `openidconnect` crate speaks the protocol.
 
+mod logout;
+mod wire;
+
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fetch::{Fetch, FetchError};
+use crate::fetch::Fetch;
 use crate::login::Transaction;
 use crate::machine::MachineToken;
 use crate::record::Tokens;
@@ -10,26 +13,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use http::header;
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType,
     CoreIdToken, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
     CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AsyncHttpClient, AuthorizationCode, ClaimsVerificationError,
-    ClientId, ClientSecret, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeVerifier, ProviderMetadata,
-    RedirectUrl, RefreshToken, RequestTokenError, Scope, SignatureVerificationError,
-    TokenResponse as _,
+    AdditionalProviderMetadata, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken, Scope,
+    SignatureVerificationError, TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tenure_protocol::Timestamp;
 use url::Url;
+use wire::Http;
 
 /// Seconds for which a discovery document and its keys are used.
 const FRESH: i64 = 600;
@@ -319,25 +319,6 @@ impl Provider {
             .ok_or_else(|| ProviderError::Untrusted("the ID token cannot be read".to_owned()))
     }
 
-    /// Verifies the signature of a logout token, and answers its claims. `openidconnect` has no logout tokens,
-    /// and its ID tokens need a `sub`.
-    pub async fn verify_logout(&self, token: &str) -> Result<Map<String, Value>, ProviderError> {
-        for within in [FRESH, WORTH_ANOTHER_LOOK] {
-            let looked = self.look(within).await?;
-            match logout_claims(&looked.metadata, token) {
-                Ok(claims) => return Ok(claims),
-                Err(Mistrust::Other(why)) => return Err(ProviderError::Untrusted(why)),
-                Err(Mistrust::UnknownKey) if !looked.current => {
-                    let why = "an unknown key, and the key set cannot be had".to_owned();
-                    return Err(ProviderError::Unavailable(why));
-                }
-                Err(Mistrust::UnknownKey) => {}
-            }
-        }
-        let why = "no key of the provider fits".to_owned();
-        Err(ProviderError::Untrusted(why))
-    }
-
     /// Revokes a refresh token with all that hangs on it (RFC 7009). Not through the library, which
     /// refuses plain http also on loopback.
     pub async fn revoke(&self, token: &str) -> Result<(), ProviderError> {
@@ -376,47 +357,6 @@ impl Provider {
         }
         request.body(form.finish().into_bytes())
     }
-}
-
-enum Mistrust {
-    UnknownKey,
-    Other(String),
-}
-
-/// The claims of a logout token whose signature is right. The provider's document says which algorithms
-/// may be, never the token alone, and a secret that both know is none of them.
-fn logout_claims(metadata: &Metadata, token: &str) -> Result<Map<String, Value>, Mistrust> {
-    let other = |error: &dyn std::error::Error| Mistrust::Other(chain(error));
-    let header = jsonwebtoken::decode_header(token).map_err(|error| other(&error))?;
-    let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
-    if !matches!(kind.as_deref(), None | Some("logout+jwt" | "jwt")) {
-        return Err(Mistrust::Other("typ is not logout+jwt".to_owned()));
-    }
-    let name = serde_json::to_value(header.alg).unwrap_or_default();
-    let supported = metadata.id_token_signing_alg_values_supported();
-    let listed = serde_json::to_value(supported).unwrap_or_default();
-    let listed = listed.as_array().is_some_and(|all| all.contains(&name));
-    if !listed || header.alg.family() == AlgorithmFamily::Hmac {
-        return Err(Mistrust::Other(
-            "its algorithm is not the provider's".to_owned(),
-        ));
-    }
-    let keys = serde_json::to_value(metadata.jwks()).map_err(|error| other(&error))?;
-    let keys: JwkSet = serde_json::from_value(keys).map_err(|error| other(&error))?;
-    let key = match &header.kid {
-        Some(kid) => keys.find(kid),
-        None => keys.keys.first().filter(|_| keys.keys.len() == 1),
-    };
-    let key =
-        DecodingKey::from_jwk(key.ok_or(Mistrust::UnknownKey)?).map_err(|error| other(&error))?;
-    let mut validation = Validation::new(header.alg);
-    // The claims are judged by `logout_token::judge`, with the application's clock.
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation)
-        .map(|decoded| decoded.claims)
-        .map_err(|error| other(&error))
 }
 
 /// The credentials of RFC 6749 section 2.3.1: each encoded as in a form.
@@ -471,58 +411,4 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The library's way out. It remembers what an error answer says beside the members that the library reads.
-struct Http<'f> {
-    fetch: &'f Fetch,
-    refusal: Mutex<Option<(u16, Value)>>,
-}
-
-impl<'c> AsyncHttpClient<'c> for Http<'_> {
-    type Error = FetchError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, FetchError>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move {
-            let answer = self.fetch.send(request).await?;
-            if !answer.status().is_success() {
-                let said = serde_json::from_slice(answer.body()).unwrap_or_default();
-                let mut kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-                *kept = Some((answer.status().as_u16(), said));
-            }
-            Ok(answer)
-        })
-    }
-}
-
-impl<'f> Http<'f> {
-    const fn new(fetch: &'f Fetch) -> Self {
-        Self {
-            fetch,
-            refusal: Mutex::new(None),
-        }
-    }
-
-    /// Only `invalid_grant` is about the person; anything else is about this client or the provider.
-    fn judge<T>(&self, error: &RequestTokenError<FetchError, T>) -> ProviderError
-    where
-        T: openidconnect::ErrorResponse + 'static,
-    {
-        let kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = |name: &str| {
-            let (_, said) = kept.as_ref()?;
-            said.get(name).and_then(Value::as_str).map(str::to_owned)
-        };
-        match said("error") {
-            Some(code) if code == "invalid_grant" => ProviderError::Refused {
-                reason: said("reason"),
-            },
-            Some(code) => ProviderError::Unavailable(format!("it answered {code}")),
-            None => match kept.as_ref() {
-                Some((status, _)) => ProviderError::Unavailable(format!("it answered {status}")),
-                None => ProviderError::Unavailable(chain(error)),
-            },
-        }
-    }
 }

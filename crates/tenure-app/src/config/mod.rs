@@ -1,12 +1,14 @@
 //! The configuration. Its names are those that users of express-openid-connect know, written as Rust
 //! writes names; it deserializes from any format.
 
+mod check;
+
+pub(crate) use check::is_loopback;
+
 use crate::life::Limits;
-use crate::return_to;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use url::{Host, Url};
 
 /// Why a configuration cannot be used: what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,143 +170,7 @@ impl Config {
             .get("scope")
             .map_or("openid profile email", String::as_str)
     }
-
-    /// Checks everything that can be checked without the provider.
-    ///
-    /// # Errors
-    /// Something cannot work; the text says what to write instead.
-    pub fn check(&self) -> Result<Url, ConfigError> {
-        let base = self.base()?;
-        self.check_secrets()?;
-        self.check_session()?;
-        self.check_routes(&base)?;
-        if !self.scope().split(' ').any(|scope| scope == "openid") {
-            return wrong("authorization_params.scope must contain openid");
-        }
-        for name in RESERVED {
-            if self.authorization_params.contains_key(name) {
-                return wrong(format!(
-                    "authorization_params.{name} is set by the layer: leave it out"
-                ));
-            }
-        }
-        Ok(base)
-    }
-
-    fn base(&self) -> Result<Url, ConfigError> {
-        for (name, text) in [
-            ("issuer_base_url", &self.issuer_base_url),
-            ("base_url", &self.base_url),
-        ] {
-            let Ok(url) = Url::parse(text) else {
-                return wrong(format!("{name} {text:?} is not an absolute URL"));
-            };
-            if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-                return wrong(format!(
-                    "{name} {text:?} must be https (http only on loopback)"
-                ));
-            }
-        }
-        match Url::parse(&self.base_url) {
-            Ok(url) if url.path() == "/" && url.query().is_none() && url.fragment().is_none() => {
-                Ok(url)
-            }
-            _ => wrong(format!(
-                "base_url {:?} must be an origin, without a path",
-                self.base_url
-            )),
-        }
-    }
-
-    fn check_secrets(&self) -> Result<(), ConfigError> {
-        if self.client_id.is_empty() {
-            return wrong("client_id is empty");
-        }
-        if self.secret.is_empty() || self.secret.iter().any(|secret| secret.len() < 32) {
-            return wrong(
-                "secret must have at least 32 characters: `openssl rand -base64 32` prints some",
-            );
-        }
-        Ok(())
-    }
-
-    fn check_session(&self) -> Result<(), ConfigError> {
-        let session = &self.session;
-        match (
-            session.rolling,
-            session.rolling_duration,
-            session.absolute_duration,
-        ) {
-            (true, None, _) => return wrong("session.rolling needs a rolling_duration in seconds"),
-            (false, _, None) => {
-                return wrong("session.absolute_duration may be false only with rolling");
-            }
-            _ => {}
-        }
-        let durations = session
-            .rolling_duration
-            .into_iter()
-            .chain(session.absolute_duration);
-        if durations.into_iter().any(|seconds| seconds < 1) {
-            return wrong("session durations are whole seconds, at least 1");
-        }
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if session.name.is_empty() || !session.name.chars().all(fits) {
-            return wrong(format!(
-                "session.name {:?} may have letters, digits, _ and -",
-                session.name
-            ));
-        }
-        if session
-            .passive_paths
-            .iter()
-            .any(|path| !path.starts_with('/'))
-        {
-            return wrong("session.passive_paths begin with a slash");
-        }
-        Ok(())
-    }
-
-    fn check_routes(&self, base: &Url) -> Result<(), ConfigError> {
-        let routes = &self.routes;
-        let own = [
-            &routes.login,
-            &routes.logout,
-            &routes.callback,
-            &routes.backchannel_logout,
-            &routes.session,
-        ];
-        for (index, route) in own.iter().enumerate() {
-            if return_to::within(base, route).as_ref() != Some(*route) || route.contains(['?', '#'])
-            {
-                return wrong(format!("routes: {route:?} is not a path such as /login"));
-            }
-            if own.iter().skip(index + 1).any(|other| other == route) {
-                return wrong(format!("routes: {route:?} is used twice"));
-            }
-        }
-        let after = &routes.post_logout_redirect;
-        if return_to::within(base, after).is_none() && Url::parse(after).is_err() {
-            return wrong(format!(
-                "routes.post_logout_redirect {after:?} is neither a path nor a URL"
-            ));
-        }
-        Ok(())
-    }
 }
-
-/// Parameters that protect the flow.
-const RESERVED: [&str; 9] = [
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "response_mode",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "prompt",
-];
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -316,19 +182,6 @@ impl std::fmt::Debug for Config {
             .field("routes", &self.routes)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-fn wrong<T>(text: impl Into<String>) -> Result<T, ConfigError> {
-    Err(ConfigError(text.into()))
 }
 
 const fn yes() -> bool {
