@@ -190,9 +190,12 @@ impl Inner {
         Ok(Some((live, value)))
     }
 
-    /// A session's value for a cookie that holds all of it.
+    /// A session's value for a cookie that holds all of it. The ID token, whose claims are there anyway, is
+    /// a third of it: it comes along only where the provider's logout will want it as a hint.
     pub fn cookie_value(&self, record: &Record) -> String {
-        let plain = serde_json::to_vec(record).unwrap_or_default();
+        let mut small = record.clone();
+        small.id_token = small.id_token.filter(|_| self.config.idp_logout);
+        let plain = serde_json::to_vec(&small).unwrap_or_default();
         self.seal.seal_text(&self.purpose("session"), &plain)
     }
 
@@ -232,15 +235,16 @@ impl Inner {
         if self.config.session.transient {
             return None;
         }
-        // A ticket is set once, at the login: it lasts as long as activity could carry the session.
+        // Set at the login, and again only when tokens or data change: it lasts as long as activity alone could
+        // carry the session.
         let limits = self.limits_of(record);
-        let end = match (self.keep, limits.rolling_duration) {
-            (Keep::Store, Some(_)) => {
+        let end = match limits.rolling_duration {
+            Some(_) => {
                 let life = record.life(false);
                 life.hard_end(limits)
                     .map_or(now.plus(MOST_COOKIE_AGE), |end| end.at)
             }
-            _ => self.end_of(record)?.at,
+            None => self.end_of(record)?.at,
         };
         let age = end.plus(REMEMBERED).millis_since(now) / 1000;
         Some(age.min(MOST_COOKIE_AGE))

@@ -2,15 +2,12 @@
 
 use crate::app::{Inner, Keep};
 use crate::keeping::{Found, Live, Over};
-use crate::provider::ProviderError;
+use crate::provider::{PAUSE, ProviderError};
 use crate::record::{Record, Tokens};
 use crate::store::{Key, Replaced, StoreError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenure_protocol::Timestamp;
-
-/// Seconds after which a provider that did not answer is asked again.
-const PAUSE: i64 = 5;
 
 /// Seconds for which this process knows the newest copy of a session that lives in cookies: longer than
 /// requests take that still carry an older one.

@@ -137,7 +137,7 @@ impl Session {
         self.state().over.clone()
     }
 
-    /// The ID token as the provider signed it.
+    /// The ID token as the provider signed it. Sessions in cookies keep it only where `idp_logout` is on.
     pub fn id_token(&self) -> Option<String> {
         self.state().live.as_ref()?.record.id_token.clone()
     }

@@ -37,6 +37,9 @@ const FRESH: i64 = 600;
 /// Seconds after which an unknown key is worth another look, and no earlier.
 const WORTH_ANOTHER_LOOK: i64 = 60;
 
+/// Seconds after which a provider that did not answer is asked again.
+pub const PAUSE: i64 = 5;
+
 /// What the discovery document says beyond what the library reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Extra {
@@ -124,7 +127,14 @@ pub struct Provider {
     callback: String,
     clock: Clock,
     fetch: Fetch,
-    known: tokio::sync::Mutex<Option<Known>>,
+    known: tokio::sync::Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    known: Option<Known>,
+    /// When the provider last did not answer.
+    failed_at: Option<Timestamp>,
 }
 
 impl Provider {
@@ -135,7 +145,7 @@ impl Provider {
             fetch: Fetch::new(config.http_timeout, config.ca_file.clone()),
             config,
             clock,
-            known: tokio::sync::Mutex::new(None),
+            known: tokio::sync::Mutex::default(),
         }
     }
 
@@ -150,26 +160,40 @@ impl Provider {
     }
 
     async fn look(&self, seconds: i64) -> Result<Looked, ProviderError> {
-        let mut known = self.known.lock().await;
+        let mut memory = self.known.lock().await;
         let now = self.clock.now();
-        if let Some(known) = known.as_ref()
+        if let Some(known) = memory.known.as_ref()
             && !now.is_more_than(seconds, known.at)
         {
             return Ok(Looked::of(known, true));
         }
-        match (self.discover().await, known.as_mut()) {
-            (Ok(found), _) => {
+        // Whoever waited for an answer that did not come does not wait for the next one too.
+        let paused = memory
+            .failed_at
+            .is_some_and(|at| !now.is_more_than(PAUSE, at));
+        let found = if paused {
+            let why = "it did not answer a moment ago".to_owned();
+            Err(ProviderError::Unavailable(why))
+        } else {
+            self.discover().await
+        };
+        match found {
+            Ok(metadata) => {
+                memory.failed_at = None;
                 let found = Known {
-                    metadata: Arc::new(found),
+                    metadata: Arc::new(metadata),
                     at: now,
                 };
-                Ok(Looked::of(known.insert(found), true))
+                Ok(Looked::of(memory.known.insert(found), true))
             }
-            (Err(error), Some(known)) => {
+            Err(error) => {
+                if !paused {
+                    memory.failed_at = Some(now);
+                }
+                let known = memory.known.as_ref().ok_or_else(|| error.clone())?;
                 tracing::warn!("discovery failed, going on with what is known: {error}");
                 Ok(Looked::of(known, false))
             }
-            (Err(error), None) => Err(error),
         }
     }
 

@@ -173,6 +173,7 @@ async fn jellyfin_1060_a_logout_whose_key_cannot_be_had_may_be_tried_again() {
         StatusCode::SERVICE_UNAVAILABLE
     );
     world.op.switches.down.store(false, Ordering::SeqCst);
+    world.advance(6);
     assert_eq!(tell(&world, &token).await.status, StatusCode::OK);
     world.stop().await;
 }

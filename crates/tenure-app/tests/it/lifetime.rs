@@ -1,7 +1,7 @@
 //! How long an application session lasts, and what counts as activity.
 
 use crate::login::{KEEPS, open_world};
-use crate::world::{Op, SCRIPT};
+use crate::world::{Op, SCRIPT, TENANT};
 use http::{Method, StatusCode};
 use tenure_app::Keep;
 
@@ -177,4 +177,26 @@ async fn without_rolling_only_the_absolute_duration_counts() {
     world.advance(1);
     assert_eq!(ada.visit("/").await.body, "nobody");
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_session_outlives_the_age_that_its_cookie_had_at_the_login() {
+    for keep in KEEPS {
+        let told = "    oidc_logout: { backchannel_logout_urls: [\"{app}/backchannel-logout\"] }\n";
+        assert!(TENANT.contains(told));
+        let op = Op::with(&TENANT.replace(told, "    session_expiry: \"off\"\n")).await;
+        let mut config = op.config();
+        config.auth_required = false;
+        config.session.rolling_duration = Some(3600);
+        config.session.absolute_duration = None;
+        let layer = op.layer(config, keep);
+        let world = op.world(layer);
+        let mut ada = world.browser();
+        ada.sign_in("/login").await;
+        for _ in 0..40 {
+            world.advance(3000);
+            assert_eq!(ada.visit("/").await.body, "auth0|ada");
+        }
+        world.stop().await;
+    }
 }

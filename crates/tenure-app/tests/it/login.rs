@@ -337,6 +337,7 @@ async fn a_provider_that_is_down_is_said_so() {
         .switches
         .down
         .store(false, std::sync::atomic::Ordering::SeqCst);
+    world.advance(6);
     ada.sign_in("/account").await;
     // A session that is there needs no provider.
     world

@@ -2,8 +2,10 @@
 
 use crate::login::{KEEPS, open_world};
 use crate::tokens::{families, offline_world};
+use crate::world::Op;
 use std::sync::atomic::Ordering;
-use tenure_app::Keep;
+use tenure_app::store::SqliteStore;
+use tenure_app::{AppSession, Keep};
 
 #[tokio::test]
 async fn a_slow_request_never_brings_a_logged_out_session_back() {
@@ -150,6 +152,41 @@ async fn a_browser_that_hangs_up_does_not_lose_the_refresh() {
         world.op.switches.refresh_gate.let_go();
         assert!(ada.ask("/token").await.json()["token"].is_string());
         assert_eq!(world.refreshes(), 1);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn processes_that_share_a_store_share_their_sessions_and_their_ends() {
+    for keep in KEEPS {
+        let folder = tempfile::tempdir().unwrap();
+        let op = Op::start().await;
+        let process = || {
+            let mut config = op.config();
+            config.auth_required = false;
+            let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
+            let builder = AppSession::builder(config).clock(op.clock());
+            let builder = match keep {
+                Keep::Cookie => builder.cookies_with_marks(store),
+                Keep::Store => builder.store(store),
+            };
+            builder.build().unwrap()
+        };
+        let (one, two, three) = (process(), process(), process());
+        let mut world = op.world(one);
+        let mut ada = world.browser();
+        ada.sign_in("/login").await;
+        let cookies = ada.cookies.clone();
+        world.restart(two);
+        let mut ada = world.browser();
+        ada.cookies = cookies.clone();
+        assert_eq!(ada.visit("/").await.body, "auth0|ada");
+        assert_eq!(ada.visit("/logout").await.body, "nobody");
+        world.restart(three);
+        let mut thief = world.browser();
+        thief.cookies = cookies;
+        assert_eq!(thief.visit("/").await.body, "nobody");
+        assert_eq!(thief.status().await["reason"], "user_logout");
         world.stop().await;
     }
 }

@@ -336,6 +336,7 @@ impl World {
         Browser {
             world: self,
             cookies: BTreeMap::new(),
+            expiries: BTreeMap::new(),
             trail: Vec::new(),
         }
     }
@@ -416,6 +417,8 @@ pub const SCRIPT: [(&str, &str); 4] = [
 pub struct Browser<'w> {
     pub world: &'w World,
     pub cookies: BTreeMap<String, String>,
+    /// When cookies end, in seconds.
+    expiries: BTreeMap<String, i64>,
     /// Where it went.
     pub trail: Vec<String>,
 }
@@ -439,6 +442,10 @@ impl Browser<'_> {
         body: String,
     ) -> Answer {
         let url = Url::parse(url).unwrap();
+        let now = self.world.now();
+        let expiries = &self.expiries;
+        self.cookies
+            .retain(|name, _| expiries.get(name).is_none_or(|at| *at > now));
         let at_op = url.as_str().starts_with(&self.world.op.base);
         let cookies: Vec<_> = self
             .cookies
@@ -481,7 +488,16 @@ impl Browser<'_> {
                 "CVE-2025-48947: a cookie in a cache: {line}"
             );
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
-            if line.contains("Max-Age=0") {
+            let age = line
+                .split("Max-Age=")
+                .nth(1)
+                .and_then(|text| text.split(';').next());
+            let now = self.world.now();
+            match age.map(|age| age.parse::<i64>().unwrap()) {
+                Some(age) => self.expiries.insert(name.to_owned(), now + age),
+                None => self.expiries.remove(name),
+            };
+            if age == Some("0") {
                 self.cookies.remove(name);
             } else {
                 self.cookies.insert(name.to_owned(), value.to_owned());
