@@ -369,3 +369,16 @@ impl Inner {
         lines
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_landing_page_can_name_the_sign_in_that_goes_on() {
+        let mut record = Record::default();
+        assert_eq!(User::of(&record).upstream_connection(), None);
+        record.claims.insert("connection".to_owned(), "corp".into());
+        assert_eq!(User::of(&record).upstream_connection(), Some("corp"));
+    }
+}
