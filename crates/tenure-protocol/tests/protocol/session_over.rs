@@ -290,6 +290,35 @@ fn amr_and_acr_come_from_the_factors() {
     assert_eq!(with(&["pwd", "mfa"]).acr().as_deref(), Some(multi));
 }
 
+#[test]
+fn a_session_names_the_connection_that_vouched_last() {
+    let factor = |name: &str, connection: Option<&str>| tenure_protocol::session::Factor {
+        name: name.to_owned(),
+        at: START,
+        connection: connection.map(str::to_owned),
+    };
+    let table = [
+        (vec![factor("pwd", None)], None),
+        (vec![factor("federated", Some("corp"))], Some("corp")),
+        (
+            vec![factor("federated", Some("corp")), factor("mfa", None)],
+            Some("corp"),
+        ),
+        (
+            vec![
+                factor("federated", Some("corp")),
+                factor("federated", Some("google")),
+            ],
+            Some("google"),
+        ),
+    ];
+    for (factors, expected) in table {
+        let mut login = login(limits(HOUR, DAY));
+        login.factors = factors;
+        assert_eq!(Session::start(sid(), login, START).connection(), expected);
+    }
+}
+
 /// A lifetime that was lowered meanwhile did not end the session at an instant at which it was in use.
 #[test]
 fn no_end_is_dated_before_the_last_activity() {

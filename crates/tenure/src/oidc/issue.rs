@@ -128,10 +128,6 @@ impl Issuer<'_> {
         if let Some(acr) = subject.acr {
             put("acr", acr.into());
         }
-        // So that an application can say, at its own logout, that the sign-in there may go on.
-        if let Some(connection) = subject.session.connection() {
-            put("connection", connection.into());
-        }
         if let Some(family) = subject.family.filter(|f| f.kind == FamilyKind::Offline) {
             // The thing this token hangs on, which outlives the session.
             put("fid", family.family_id.to_string().into());
@@ -238,6 +234,10 @@ impl Issuer<'_> {
         }
         if let Some(acr) = subject.acr {
             put("acr", acr.into());
+        }
+        // So that an application can say, at its own logout, that the sign-in there may go on.
+        if let Some(connection) = subject.session.connection() {
+            put("connection", connection.into());
         }
         let expiry_claim = self.client.session_expiry;
         if let Some(at) =
