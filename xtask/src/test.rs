@@ -18,7 +18,7 @@ pub fn run(full: bool) -> anyhow::Result<()> {
         .args(journeys)
         .env("TENURE_TEST_ENGINE", "postgres");
     check(full_or_not(&mut journeys_there, full))?;
-    check(cargo().args(["build", "--package", "tenure"]))?;
+    check(cargo().args(["build", "--package", "tenure", "--package", "axum-shop"]))?;
     end_to_end(&chromium, full)
 }
 
@@ -49,6 +49,7 @@ fn end_to_end(chromium: &Path, full: bool) -> anyhow::Result<()> {
         .args(["--test", "--test-concurrency=1", "test/"])
         .current_dir(&folder)
         .env("TENURE_BINARY", root().join("target/debug/tenure"))
+        .env("SHOP_BINARY", root().join("target/debug/axum-shop"))
         .env("CHROMIUM", chromium);
     check(full_or_not(&mut tests, full))
 }

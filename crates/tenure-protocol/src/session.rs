@@ -47,6 +47,9 @@ pub struct Factor {
     /// Auth0's method name (`pwd`, `mfa`, `federated`, …); `amr` comes from it.
     pub name: String,
     pub at: Timestamp,
+    /// By which connection, where another identity provider vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
 }
 
 /// Where the session was started and last seen.
@@ -401,6 +404,12 @@ impl Session {
             }
         }
         values
+    }
+
+    /// The connection of the identity provider that vouched for the person, if one did; of several the last.
+    pub fn connection(&self) -> Option<&str> {
+        let mut connections = self.factors.iter().rev();
+        connections.find_map(|factor| factor.connection.as_deref())
     }
 
     /// The authentication context class reached: `None` for a single factor, which no class names.

@@ -186,6 +186,7 @@ impl World {
             factors: vec![Factor {
                 name: "pwd".to_owned(),
                 at: now,
+                connection: None,
             }],
             device: Device::default(),
         };

@@ -228,6 +228,7 @@ fn an_essential_acr_is_reached_or_refused() {
     both.factors.push(Factor {
         name: "mfa".to_owned(),
         at: START,
+        connection: None,
     });
     let unmet = Step::Refuse(No::UnmetAuthenticationRequirements);
     let rows = [

@@ -48,6 +48,7 @@ pub fn login(limits: Limits) -> Login {
         factors: vec![Factor {
             name: "pwd".to_owned(),
             at: START,
+            connection: None,
         }],
         device: Device {
             initial_ip: "192.0.2.1".to_owned(),

@@ -278,6 +278,7 @@ fn amr_and_acr_come_from_the_factors() {
             .map(|&name| tenure_protocol::session::Factor {
                 name: name.to_owned(),
                 at: START,
+                connection: None,
             })
             .collect();
         Session::start(sid(), login, START)
@@ -287,6 +288,35 @@ fn amr_and_acr_come_from_the_factors() {
     assert_eq!(with(&["pwd", "mfa", "pwd"]).amr(), ["pwd", "mfa"]);
     let multi = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
     assert_eq!(with(&["pwd", "mfa"]).acr().as_deref(), Some(multi));
+}
+
+#[test]
+fn a_session_names_the_connection_that_vouched_last() {
+    let factor = |name: &str, connection: Option<&str>| tenure_protocol::session::Factor {
+        name: name.to_owned(),
+        at: START,
+        connection: connection.map(str::to_owned),
+    };
+    let table = [
+        (vec![factor("pwd", None)], None),
+        (vec![factor("federated", Some("corp"))], Some("corp")),
+        (
+            vec![factor("federated", Some("corp")), factor("mfa", None)],
+            Some("corp"),
+        ),
+        (
+            vec![
+                factor("federated", Some("corp")),
+                factor("federated", Some("google")),
+            ],
+            Some("google"),
+        ),
+    ];
+    for (factors, expected) in table {
+        let mut login = login(limits(HOUR, DAY));
+        login.factors = factors;
+        assert_eq!(Session::start(sid(), login, START).connection(), expected);
+    }
 }
 
 /// A lifetime that was lowered meanwhile did not end the session at an instant at which it was in use.

@@ -130,6 +130,7 @@ impl Dice {
             factors: self.some(|dice| Factor {
                 name: dice.text(),
                 at: dice.instant(),
+                connection: dice.maybe(Dice::text),
             }),
             device: Device {
                 initial_ip: self.text(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tenure_protocol::model::User;
 
 /// Claims of the protocol that no configuration may replace.
-const PROTOCOL: [&str; 26] = [
+const PROTOCOL: [&str; 27] = [
     "iss",
     "sub",
     "aud",
@@ -31,6 +31,7 @@ const PROTOCOL: [&str; 26] = [
     "events",
     "fid",
     "userinfo_claims",
+    "connection",
 ];
 
 /// Where the claims go: the member of the `claims` parameter that counts.
@@ -130,6 +131,7 @@ pub fn supported() -> Vec<&'static str> {
         "aud",
         "auth_time",
         "c_hash",
+        "connection",
         "exp",
         "iat",
         "iss",

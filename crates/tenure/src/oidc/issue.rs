@@ -240,6 +240,10 @@ impl Issuer<'_> {
         if let Some(acr) = subject.acr {
             put("acr", acr.into());
         }
+        // So that an application can say, at its own logout, that the sign-in there may go on.
+        if let Some(connection) = subject.session.connection() {
+            put("connection", connection.into());
+        }
         let expiry_claim = self.client.session_expiry;
         if let Some(at) =
             tokens::session_expiry(expiry_claim, subject.session, subject.family, self.now)

@@ -321,6 +321,7 @@ async fn start_session(
             user_id,
             secret: &secret,
             factor: "pwd",
+            connection: None,
             upstream_deadline: None,
         };
         let session = sign_in::start(tx, &inner, &proven, fresh_sid)?;

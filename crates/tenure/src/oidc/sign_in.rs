@@ -20,6 +20,8 @@ pub struct Proven<'a> {
     pub secret: &'a [u8; 32],
     /// Auth0's name of the method: `pwd`, `federated`, ….
     pub factor: &'static str,
+    /// By which connection, where an identity provider vouches for the person.
+    pub connection: Option<&'a str>,
     /// When the identity provider that vouches for the person wants the session to be over.
     pub upstream_deadline: Option<Timestamp>,
 }
@@ -44,6 +46,7 @@ pub fn start(
         factors: vec![Factor {
             name: proven.factor.to_owned(),
             at: context.now,
+            connection: proven.connection.map(str::to_owned),
         }],
         device: context.caller.device(),
     };

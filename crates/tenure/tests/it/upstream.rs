@@ -38,6 +38,7 @@ async fn a_person_signs_in_by_way_of_a_button() {
     assert_eq!(id_token["sub"], "auth0|ada");
     assert_eq!(id_token["name"], "Ada Lovelace");
     assert_eq!(id_token["nonce"], "n-1");
+    assert_eq!(id_token["connection"], "corp");
     // The provider's session lasts 4 hours, ours 8: the earlier one counts, and is passed on.
     assert_eq!(id_token["session_expiry"], START + 4 * 3600);
     let session = pair.down.session(person.down.sid()).await;

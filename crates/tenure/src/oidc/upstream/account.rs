@@ -65,6 +65,7 @@ pub fn sign_in(
         user_id,
         secret,
         factor: "federated",
+        connection: Some(&arrival.connection.name),
         upstream_deadline: arrival.upstream_deadline,
     };
     let session = sign_in::start(tx, context, &who, fresh_sid)?;

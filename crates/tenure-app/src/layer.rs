@@ -1,0 +1,183 @@
+//! The tower service around an application.
+
+use crate::app::Inner;
+use crate::cookies;
+use crate::flow::Ask;
+use crate::origin;
+use crate::pages::json;
+use crate::routes;
+use crate::session::Session;
+use crate::store::StoreError;
+use axum::extract::Request;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::json as object;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::Service;
+
+/// An application with sessions.
+#[derive(Clone, Debug)]
+pub struct SessionService<S> {
+    next: S,
+    app: Arc<Inner>,
+}
+
+impl<S> SessionService<S> {
+    pub(crate) const fn new(next: S, app: Arc<Inner>) -> Self {
+        Self { next, app }
+    }
+}
+
+impl<S> Service<Request> for SessionService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.next.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The service that was polled ready is the one that is called.
+        let clone = self.next.clone();
+        let next = std::mem::replace(&mut self.next, clone);
+        let app = Arc::clone(&self.app);
+        Box::pin(async move {
+            if let Some(route) = app.route(request.uri().path()) {
+                return Ok(routes::answer(app, route, request).await);
+            }
+            Ok(serve(&app, next, request).await)
+        })
+    }
+}
+
+async fn serve<S>(app: &Arc<Inner>, mut next: S, request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    let (mut parts, body) = request.into_parts();
+    let headers = parts.headers.clone();
+    let visit = Visit::of(&parts);
+    let session = match open(app, visit).await {
+        Ok(session) => session,
+        Err(error) => {
+            tracing::error!("{error}");
+            return app.unavailable();
+        }
+    };
+    if !session.is_authenticated()
+        && let Some(response) = admit(app, visit, &session).await
+    {
+        return response;
+    }
+    parts.extensions.insert(session.clone());
+    let mut response = match next.call(Request::from_parts(parts, body)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match session.finish(&headers).await {
+        Ok(lines) => cookies::add(response.headers_mut(), &lines),
+        // The handler has done its work; what is lost is the session's data of this one request.
+        Err(error) => tracing::error!("a session could not be written down: {error}"),
+    }
+    response
+}
+
+/// The session of a request, its activity recorded and its tokens renewed. A passive request does neither:
+/// a renewal is an activity at the provider.
+async fn open(app: &Arc<Inner>, visit: Visit<'_>) -> Result<Session, StoreError> {
+    let now = app.clock.now();
+    let found = app.find(visit.headers, now).await?;
+    let session = Session::new(Arc::clone(app), found, now);
+    if is_passive(app, visit) {
+        return Ok(session);
+    }
+    let renew = session
+        .live()
+        .is_some_and(|live| live.record.needs_refresh(now));
+    if renew && let Err(error) = session.refresh().await {
+        tracing::warn!("{error}");
+    }
+    session.touch().await?;
+    Ok(session)
+}
+
+fn is_passive(app: &Inner, visit: Visit<'_>) -> bool {
+    let path = visit.uri.path();
+    let within = |beginning: &String| {
+        let rest = path.strip_prefix(beginning.as_str());
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with('/') || beginning.ends_with('/')
+        })
+    };
+    app.config.session.passive_paths.iter().any(within) || origin::says_passive(visit.headers)
+}
+
+/// What a request gets instead of its answer while nobody is signed in.
+async fn admit(app: &Inner, visit: Visit<'_>, session: &Session) -> Option<Response> {
+    let headers = visit.headers;
+    let shows_page = origin::is_navigation(visit.method, headers);
+    let tried = cookies::read(headers, &app.jar.skip_silent_login()).is_some();
+    if app.config.attempt_silent_login && shows_page && !tried {
+        let ask = Ask {
+            return_to: path_of(visit.uri),
+            silent: true,
+            max_age: None,
+        };
+        return Some(app.begin(headers, ask).await);
+    }
+    if !app.config.auth_required {
+        return None;
+    }
+    Some(login_required(app, visit, session).await)
+}
+
+/// A request as far as it decides how it is sent to the login.
+#[derive(Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    pub method: &'a Method,
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+}
+
+impl<'a> Visit<'a> {
+    pub fn of(parts: &'a Parts) -> Self {
+        let nested = parts.extensions.get::<axum::extract::OriginalUri>();
+        Self {
+            method: &parts.method,
+            uri: nested.map_or(&parts.uri, |original| &original.0),
+            headers: &parts.headers,
+        }
+    }
+}
+
+/// Sends a person to the login; a script gets 401 with the reason of the end, where it is known.
+pub(crate) async fn login_required(app: &Inner, visit: Visit<'_>, session: &Session) -> Response {
+    let page = origin::is_navigation(visit.method, visit.headers);
+    if page && !app.config.error_on_required_auth {
+        let ask = Ask {
+            return_to: path_of(visit.uri),
+            ..Ask::default()
+        };
+        return app.begin(visit.headers, ask).await;
+    }
+    let mut body = object!({"error": "login_required"});
+    if let (Some(over), Some(body)) = (session.over(), body.as_object_mut()) {
+        body.insert("reason".to_owned(), over.reason.into());
+    }
+    json(StatusCode::UNAUTHORIZED, &body)
+}
+
+pub(crate) fn path_of(uri: &Uri) -> String {
+    uri.path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str)
+        .to_owned()
+}

@@ -1,0 +1,87 @@
+//! Tokens of machines (RFC 6749 section 4.4). A machine has its secret: it asks for a new access token when
+//! the old one has expired, and never uses refresh tokens.
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::provider::{Provider, ProviderError};
+use std::sync::Arc;
+use tenure_protocol::Timestamp;
+use tokio::sync::Mutex;
+
+/// Seconds before its expiry from which a token is not handed out any more: a request takes a while.
+const MARGIN: i64 = 10;
+
+/// The access token of this client itself, for calls that no user makes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct MachineTokens(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    provider: Provider,
+    audience: Option<String>,
+    scope: Option<String>,
+    clock: Clock,
+    held: Mutex<Option<MachineToken>>,
+}
+
+/// An access token and when it expires.
+#[derive(Clone)]
+pub struct MachineToken {
+    pub access_token: String,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for MachineToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MachineToken(…)")
+    }
+}
+
+impl MachineTokens {
+    /// With the provider and the client of a configuration, which needs a `client_secret`; `audience` and
+    /// `scope` are those of its `authorization_params`.
+    ///
+    /// # Errors
+    /// The configuration cannot work.
+    pub fn new(config: Config, clock: Clock) -> Result<Self, ConfigError> {
+        let base = config.check()?;
+        if config.client_secret.is_none() {
+            return Err(ConfigError("a machine needs a client_secret".to_owned()));
+        }
+        let parameter = |name: &str| config.authorization_params.get(name).cloned();
+        let (audience, scope) = (parameter("audience"), parameter("scope"));
+        // `openid` and `offline_access` are about people.
+        let scope = scope.map(|scope| {
+            let names = scope
+                .split(' ')
+                .filter(|name| !matches!(*name, "openid" | "offline_access" | "profile" | "email"));
+            names.collect::<Vec<_>>().join(" ")
+        });
+        Ok(Self(Arc::new(Inner {
+            provider: Provider::new(Arc::new(config), &base, clock.clone()),
+            audience,
+            scope: scope.filter(|scope| !scope.is_empty()),
+            clock,
+            held: Mutex::new(None),
+        })))
+    }
+
+    /// A token that is good for a while; one request for all who ask at once.
+    ///
+    /// # Errors
+    /// The provider does not answer, or does not accept the client.
+    pub async fn access_token(&self) -> Result<String, ProviderError> {
+        let mut held = self.0.held.lock().await;
+        let now = self.0.clock.now();
+        let current =
+            |token: &&MachineToken| token.expires_at.is_some_and(|at| at > now.plus(MARGIN));
+        if let Some(token) = held.as_ref().filter(current) {
+            return Ok(token.access_token.clone());
+        }
+        let (audience, scope) = (self.0.audience.as_deref(), self.0.scope.as_deref());
+        let token = self.0.provider.machine_token(audience, scope).await?;
+        let text = token.access_token.clone();
+        *held = Some(token);
+        Ok(text)
+    }
+}

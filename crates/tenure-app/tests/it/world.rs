@@ -1,0 +1,611 @@
+//! A real Tenure on loopback, an application in front of it, and browsers that use both.
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::IntoResponse as _;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tenure::app::{App, Parts};
+use tenure::clock::Clock as OpClock;
+use tenure::config::{BaseUrl, DatabaseUrl, OutboundConfig, Plan, ServerConfig};
+use tenure::database::Pool;
+use tenure::entropy::Entropy;
+use tenure::listen;
+use tenure::outbound::Names;
+use tenure::passwords::Hasher;
+use tenure::tenantfile::Findings;
+use tenure::tenantfile::plan::{Planner, Present};
+use tenure::tenantfile::read::read;
+use tenure::tenantfile::yaml::Node;
+use tenure_app::store::MemoryStore;
+use tenure_app::{AppSession, Clock, Config, Keep, Timestamp};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+use url::Url;
+
+pub const PASSWORD: &str = "correct horse";
+pub const SECRET: &str = "a secret of more than thirty-two characters";
+/// 2026-01-01.
+const START: i64 = 1_767_225_600;
+
+pub const TENANT: &str = r#"
+tenant:
+  friendly_name: Acme
+  idle_session_lifetime: 1
+  session_lifetime: 8
+clients:
+  - client_id: shop
+    client_secret: "s3cr-et~1 x"
+    name: Shop
+    callbacks: ["{app}/callback"]
+    allowed_logout_urls: ["{app}", "{app}/bye"]
+    jwt_configuration: { lifetime_in_seconds: 36000, alg: RS256 }
+    refresh_token: { rotation_type: rotating, expiration_type: expiring, idle_token_lifetime: 1200, token_lifetime: 28800, leeway: 0, retry_window: 0 }
+    oidc_logout: { backchannel_logout_urls: ["{app}/backchannel-logout"] }
+  - client_id: public
+    name: Public
+    app_type: spa
+    callbacks: ["{app}/callback"]
+    web_origins: ["{app}"]
+    allowed_logout_urls: ["{app}"]
+  - client_id: forum
+    client_secret: forum-secret
+    name: Forum
+    callbacks: ["http://localhost:3999/cb"]
+    allowed_logout_urls: ["http://localhost:3999"]
+  - client_id: machine
+    client_secret: machine-secret
+    name: Machine
+    app_type: non_interactive
+resourceServers:
+  - identifier: https://api.example.com
+    name: API
+    scopes: [{value: "read:x"}]
+    allow_offline_access: true
+    token_lifetime: 300
+clientGrants:
+  - client_id: Machine
+    audience: https://api.example.com
+    scope: ["read:x"]
+users:
+  - user_id: ada
+    email: ada@example.com
+    name: Ada Lovelace
+    email_verified: true
+    password: correct horse
+  - user_id: bob
+    email: bob@example.com
+    email_verified: true
+    password: correct horse
+"#;
+
+/// The provider, and where the application is going to be.
+pub struct Op {
+    pub app: Arc<App>,
+    pub clock: OpClock,
+    pub base: String,
+    pub shop: String,
+    router: Router,
+    shop_listener: Option<TcpListener>,
+    pub switches: Arc<Switches>,
+    workers: tenure::work::Workers,
+    tasks: JoinSet<()>,
+    _folder: tempfile::TempDir,
+}
+
+/// What tests do to the provider's token endpoint.
+#[derive(Default)]
+pub struct Switches {
+    /// Refresh requests that came in.
+    refreshes: AtomicUsize,
+    /// Refresh tokens that the provider gave out, in order.
+    pub issued: Mutex<Vec<String>>,
+    /// The provider answers 503 to everything.
+    pub down: AtomicBool,
+    /// Refresh requests wait here, once asked to.
+    pub slow_refresh: AtomicBool,
+    pub refresh_gate: Gate,
+}
+
+/// A place where a request waits until the test lets it go on.
+pub struct Gate {
+    reached: Semaphore,
+    open: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            reached: Semaphore::new(0),
+            open: Semaphore::new(0),
+        }
+    }
+}
+
+impl Gate {
+    /// The request's side.
+    pub async fn pass(&self) {
+        self.reached.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+    }
+
+    /// The test's side: returns when a request waits.
+    pub async fn is_reached(&self) {
+        self.reached.acquire().await.unwrap().forget();
+    }
+
+    pub fn let_go(&self) {
+        self.open.add_permits(1);
+    }
+}
+
+/// An application in front of a provider.
+pub struct World {
+    pub op: Op,
+    /// Where requests to `/slow` wait.
+    pub slow: Arc<Gate>,
+    shop: Router,
+}
+
+impl Op {
+    pub async fn start() -> Self {
+        Self::with(TENANT).await
+    }
+
+    /// With a tenant of its own; `{app}` stands for the application.
+    pub async fn with(tenant: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, base) = bind().await;
+        let (shop_listener, shop) = bind().await;
+        let clock = OpClock::manual(Timestamp::from_seconds(START));
+        let config = ServerConfig {
+            listen: listener.local_addr().unwrap(),
+            base_url: BaseUrl::parse(&base).unwrap(),
+            database: DatabaseUrl::Sqlite(folder.path().join("t.db")),
+            key_file: Some(folder.path().join("t.key")),
+            metrics_listen: None,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            pool: Pool::default(),
+            caps: Plan::Enterprise.caps(),
+            outbound: OutboundConfig::default(),
+            retention: tenure::config::Retention::default(),
+            manual_clock: true,
+        };
+        let parts = Parts {
+            clock: Some(clock.clone()),
+            entropy: Entropy::system(),
+            hasher: Hasher::new(64, 1).unwrap(),
+            durable: false,
+            names: Names::System,
+        };
+        let (app, log) = tokio::task::spawn_blocking(move || App::open(config, parts))
+            .await
+            .unwrap()
+            .unwrap();
+        apply(&app, &tenant.replace("{app}", &shop)).await;
+        let workers = tenure::work::start(&app, log);
+        let switches = Arc::new(Switches::default());
+        let router = switched(tenure::router::router(app.clone()), switches.clone());
+        let mut tasks = JoinSet::new();
+        let limits = listen::Limits::of_this_process(&[]);
+        tasks.spawn(listen::serve(
+            listener,
+            None,
+            router.clone(),
+            limits,
+            std::future::pending(),
+        ));
+        Self {
+            app,
+            clock,
+            base,
+            shop,
+            router,
+            shop_listener: Some(shop_listener),
+            switches,
+            workers,
+            tasks,
+            _folder: folder,
+        }
+    }
+
+    pub fn config(&self) -> Config {
+        let issuer = format!("{}/", self.base);
+        let mut config = Config::new(&issuer, &self.shop, "shop", SECRET);
+        config.client_secret = Some("s3cr-et~1 x".to_owned());
+        config
+    }
+
+    /// A configuration whose sessions have refresh tokens.
+    pub fn offline(&self) -> Config {
+        let mut config = self.config();
+        let params = [
+            ("scope", "openid profile email offline_access"),
+            ("audience", "https://api.example.com"),
+        ];
+        config.authorization_params = params.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        config
+    }
+
+    pub fn clock(&self) -> Clock {
+        let clock = self.clock.clone();
+        Clock::from_fn(move || clock.now())
+    }
+
+    /// A layer that keeps its sessions as asked.
+    pub fn layer(&self, config: Config, keep: Keep) -> AppSession {
+        let builder = AppSession::builder(config).clock(self.clock());
+        match keep {
+            Keep::Cookie => builder.build().unwrap(),
+            Keep::Store => builder.store(MemoryStore::new()).build().unwrap(),
+        }
+    }
+
+    /// The application, also on its port: the provider reaches it there.
+    pub fn world(mut self, layer: AppSession) -> World {
+        let slow = Arc::new(Gate::default());
+        let shop = layer.around(crate::shop::routes(slow.clone()));
+        let limits = listen::Limits::of_this_process(&[]);
+        let listener = self.shop_listener.take().unwrap();
+        let serving = listen::serve(listener, None, shop.clone(), limits, std::future::pending());
+        self.tasks.spawn(serving);
+        World {
+            op: self,
+            slow,
+            shop,
+        }
+    }
+}
+
+/// Both in the order in which each can be the store of the same test.
+async fn bind() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, format!("http://localhost:{port}"))
+}
+
+fn switched(router: Router, switches: Arc<Switches>) -> Router {
+    router.layer(axum::middleware::from_fn(
+        move |request: axum::extract::Request, next: axum::middleware::Next| {
+            let switches = switches.clone();
+            async move {
+                if switches.down.load(Ordering::SeqCst) {
+                    return StatusCode::SERVICE_UNAVAILABLE.into_response();
+                }
+                if request.uri().path() != "/oauth/token" {
+                    return next.run(request).await;
+                }
+                let (parts, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let refresh = String::from_utf8_lossy(&body).contains("grant_type=refresh_token");
+                if refresh {
+                    switches.refreshes.fetch_add(1, Ordering::SeqCst);
+                }
+                let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+                let (parts, body) = answer.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let token = said["refresh_token"].as_str().map(str::to_owned);
+                switches.issued.lock().unwrap().extend(token);
+                let answer = axum::response::Response::from_parts(parts, Body::from(body));
+                if refresh && switches.slow_refresh.load(Ordering::SeqCst) {
+                    switches.refresh_gate.pass().await;
+                }
+                answer
+            }
+        },
+    ))
+}
+
+async fn apply(app: &Arc<App>, text: &str) {
+    let mut findings = Findings::default();
+    let wanted = Arc::new(read(&Node::parse(text, "test").unwrap(), &mut findings));
+    let inner = wanted.clone();
+    let present = app.store.read(move |tx| Present::load(tx, &inner)).await;
+    let planner = Planner {
+        present: &present.unwrap(),
+        macs: &app.macs,
+        caps: &app.config.caps,
+        entropy: &app.entropy,
+        delete: false,
+    };
+    let mut changes = planner.plan(&wanted, &mut findings);
+    assert_eq!(findings.first_error(), None);
+    let hasher = Hasher::new(64, 1).unwrap();
+    for change in &mut changes {
+        if let Some(password) = change.takes_password() {
+            change.password_hash = Some(hasher.hash(&password, &Entropy::system()).unwrap());
+        }
+    }
+    let now = app.clock.now();
+    app.store
+        .write(move |tx| changes.iter().try_for_each(|change| change.apply(tx, now)))
+        .await
+        .unwrap();
+    app.reload_if_changed().await.unwrap();
+}
+
+impl World {
+    pub fn browser(&self) -> Browser<'_> {
+        Browser {
+            world: self,
+            cookies: BTreeMap::new(),
+            expiries: BTreeMap::new(),
+            trail: Vec::new(),
+        }
+    }
+
+    /// Another process of the application takes over. The provider still knows the first one's port.
+    pub fn restart(&mut self, layer: AppSession) {
+        self.shop = crate::shop::routes(self.slow.clone()).layer(layer);
+    }
+
+    pub fn advance(&self, seconds: u32) {
+        self.op.clock.advance(seconds);
+    }
+
+    pub fn refreshes(&self) -> usize {
+        self.op.switches.refreshes.load(Ordering::SeqCst)
+    }
+
+    pub fn now(&self) -> i64 {
+        self.op.clock.now().seconds()
+    }
+
+    /// Ends the workers of the provider where it is safe for them.
+    pub async fn stop(self) {
+        self.op.workers.stop().await;
+        drop(self.op.tasks);
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A parameter of the location.
+    pub fn answered(&self, name: &str) -> Option<String> {
+        let (_, query) = self.header("location").split_once('?')?;
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
+    }
+
+    pub fn cookies(&self) -> Vec<&str> {
+        let all = self.headers.get_all(header::SET_COOKIE).iter();
+        all.map(|value| value.to_str().unwrap()).collect()
+    }
+}
+
+/// What a browser says of itself when a person opens a page.
+pub const PAGE: [(&str, &str); 4] = [
+    ("accept", "text/html"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+    ("sec-fetch-site", "none"),
+];
+
+/// What it says when the application's own script asks.
+pub const SCRIPT: [(&str, &str); 4] = [
+    ("accept", "application/json"),
+    ("sec-fetch-mode", "cors"),
+    ("sec-fetch-dest", "empty"),
+    ("sec-fetch-site", "same-origin"),
+];
+
+/// A browser; cookies of one host are shared by all its ports.
+#[derive(Clone)]
+pub struct Browser<'w> {
+    pub world: &'w World,
+    pub cookies: BTreeMap<String, String>,
+    /// When cookies end, in seconds.
+    expiries: BTreeMap<String, i64>,
+    /// Where it went.
+    pub trail: Vec<String>,
+}
+
+impl Browser<'_> {
+    fn url(&self, target: &str) -> Url {
+        let base = self.trail.last().unwrap_or(&self.world.op.shop);
+        Url::parse(base).unwrap().join(target).unwrap()
+    }
+
+    /// A path is the application's.
+    pub fn shop(&self, path: &str) -> String {
+        format!("{}{path}", self.world.op.shop)
+    }
+
+    pub async fn request(
+        &mut self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let url = Url::parse(url).unwrap();
+        let now = self.world.now();
+        let expiries = &self.expiries;
+        self.cookies
+            .retain(|name, _| expiries.get(name).is_none_or(|at| *at > now));
+        let at_op = url.as_str().starts_with(&self.world.op.base);
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
+        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::COOKIE, cookies.join("; "))
+            .header(header::USER_AGENT, "Firefox");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let router = if at_op {
+            &self.world.op.router
+        } else {
+            &self.world.shop
+        };
+        let request = request.body(Body::from(body)).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(bytes.to_vec()).unwrap(),
+        };
+        self.take_cookies(&answer);
+        answer
+    }
+
+    /// Separate from the request, so that tests can let an answer arrive late.
+    pub fn take_cookies(&mut self, answer: &Answer) {
+        for line in answer.cookies() {
+            assert_eq!(
+                answer.header("cache-control"),
+                "no-store",
+                "CVE-2025-48947: a cookie in a cache: {line}"
+            );
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            let age = line
+                .split("Max-Age=")
+                .nth(1)
+                .and_then(|text| text.split(';').next());
+            let now = self.world.now();
+            match age.map(|age| age.parse::<i64>().unwrap()) {
+                Some(age) => self.expiries.insert(name.to_owned(), now + age),
+                None => self.expiries.remove(name),
+            };
+            if age == Some("0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    /// Opens a page without following where it sends us.
+    pub async fn open(&mut self, path: &str) -> Answer {
+        let url = self.shop(path);
+        self.request(Method::GET, &url, &PAGE, String::new()).await
+    }
+
+    /// Sends a form of the application's own page.
+    pub async fn post(&mut self, path: &str) -> Answer {
+        let url = self.shop(path);
+        let origin = self.world.op.shop.clone();
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.request(Method::POST, &url, &headers, String::new())
+            .await
+    }
+
+    /// Asks as the application's own script does.
+    pub async fn ask(&mut self, path: &str) -> Answer {
+        let url = self.shop(path);
+        self.request(Method::GET, &url, &SCRIPT, String::new())
+            .await
+    }
+
+    /// Opens a page and goes wherever it leads.
+    pub async fn visit(&mut self, path: &str) -> Answer {
+        let answer = self.open(path).await;
+        self.trail = vec![self.shop(path)];
+        self.follow(answer).await
+    }
+
+    async fn follow(&mut self, mut answer: Answer) -> Answer {
+        for _ in 0..12 {
+            if !answer.status.is_redirection() {
+                return answer;
+            }
+            let next = self.url(answer.header("location")).to_string();
+            self.trail.push(next.clone());
+            answer = self.request(Method::GET, &next, &PAGE, String::new()).await;
+        }
+        panic!("round in circles: {:?}", self.trail);
+    }
+
+    /// Where it arrived in the application.
+    pub fn place(&self) -> String {
+        let last = self.trail.last().unwrap();
+        last.strip_prefix(&self.world.op.shop)
+            .unwrap_or_else(|| panic!("not in the application: {last}"))
+            .to_owned()
+    }
+
+    pub async fn sign_in(&mut self, path: &str) -> Answer {
+        self.sign_in_as(path, "ada@example.com").await
+    }
+
+    /// Opens a page, fills in the provider's login page, and arrives.
+    pub async fn sign_in_as(&mut self, path: &str, user: &str) -> Answer {
+        let page = self.visit(path).await;
+        self.submit_login(&page, user).await
+    }
+
+    pub async fn submit_login(&mut self, page: &Answer, user: &str) -> Answer {
+        let form = page
+            .body
+            .split("<form")
+            .find(|form| form.contains("name=\"password\""));
+        let form = form.unwrap_or_else(|| panic!("no login page: {page:?} {:?}", self.trail));
+        let mut fields = vec![
+            ("username".to_owned(), user.to_owned()),
+            ("password".to_owned(), PASSWORD.to_owned()),
+            ("action".to_owned(), "login".to_owned()),
+        ];
+        for input in form.split("<input type=\"hidden\"").skip(1) {
+            fields.push((attribute(input, "name"), attribute(input, "value")));
+        }
+        let action = self.url(&attribute(form, "action")).to_string();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&fields)
+            .finish();
+        let mut headers = PAGE.to_vec();
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+        let answer = self.request(Method::POST, &action, &headers, body).await;
+        assert!(answer.status.is_redirection(), "{answer:?}");
+        self.trail.push(action);
+        self.follow(answer).await
+    }
+
+    pub async fn status(&mut self) -> Value {
+        self.ask("/session").await.json()
+    }
+
+    /// The provider's cookie is forgotten: a login asks for the password again.
+    pub fn forget_op(&mut self) {
+        let port = Url::parse(&self.world.op.base).unwrap().port().unwrap();
+        self.cookies.remove(&format!("tenure_{port}"));
+    }
+}
+
+fn attribute(html: &str, name: &str) -> String {
+    let rest = html.split_once(&format!("{name}=\"")).unwrap().1;
+    let value = rest.split_once('"').unwrap().0;
+    value.replace("&amp;", "&").replace("&#38;", "&")
+}
