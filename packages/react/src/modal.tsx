@@ -94,7 +94,10 @@ export function SessionTimeoutModal(props: SessionTimeoutModalProps): ReactEleme
     }
   };
   const { onStay, onSignOut, onSignIn } = props;
-  const stay = () => (extendable ? run(onStay ?? (() => extend(monitor, auth?.client))) : setDismissed(true));
+  const stay = () => (extendable ? run(async () => {
+    await (onStay ? onStay() : extend(monitor, auth?.client));
+    await monitor.checkNow();
+  }) : setDismissed(true));
   const signOut = () => run(onSignOut ?? (() => auth?.client.logout({ returnTo: location.origin })));
   const signIn = () => run(async () => {
     await (onSignIn ? onSignIn() : auth?.client.loginWithRedirect({ appState: here() }));
@@ -147,7 +150,6 @@ async function extend(monitor: SessionMonitor, client: { getTokenSilently(option
   } catch (error) {
     if (!client || (error as TenureError).code !== 'extension_refused') throw error;
     await client.getTokenSilently({ cacheMode: 'off' });
-    await monitor.checkNow();
   }
 }
 
