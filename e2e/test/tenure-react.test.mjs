@@ -6,7 +6,8 @@ import { fillIn } from '../lib/tenure-sdk.mjs';
 
 let session;
 before(async () => {
-  session = await ReactSession.start('tenure-react.jsx');
+  // Playwright turns the back/forward cache off.
+  session = await ReactSession.start('tenure-react.jsx', { browser: { ignoreDefaultArgs: ['--disable-back-forward-cache'] } });
 });
 after(() => session?.stop());
 
@@ -174,7 +175,7 @@ test('atEnd nothing: no dialog until the person comes back; then a sign-in elsew
 
 test('atEnd goTo: the page gives way to a landing page, once', async () => {
   const { page, context, problems } = await signedIn('/orders?goTo=/bye');
-  await atTheEnd(page).catch(() => undefined);
+  await pass(page, 301);
   await page.waitForURL(`${session.site.origin}/bye`);
   await page.getByText('Public').waitFor();
   await who(page, 'nobody');
@@ -274,5 +275,64 @@ test('stored tokens of a session that is over show nothing', async () => {
   await session.server.advance(301);
   await page.goto(`${session.site.origin}/orders`);
   await page.waitForURL(/\/authorize\?/);
+  await context.close();
+});
+
+// What can be seen at each change of the page, and when it comes back.
+const watch = (page) => page.evaluate(() => {
+  window.views = [];
+  const look = () => window.views.push(document.querySelector('h1')?.checkVisibility() ? 'private' : 'nothing private');
+  new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  addEventListener('pageshow', ({ persisted }) => {
+    look();
+    window.views = [`restored: ${persisted}`, ...window.views.slice(-1)];
+  });
+});
+
+test('the back button shows what was there, typed words included, once the server has said that the session is alive', async () => {
+  const { page, context } = await signedIn('/orders');
+  await page.getByLabel('Note').fill('three of them');
+  await watch(page);
+  await page.goto(`${session.site.origin}/plain`);
+  await page.goBack({ waitUntil: 'commit' });
+  await page.getByRole('heading', { name: 'Order 7' }).waitFor();
+  assert.deepEqual((await page.evaluate(() => window.views)).slice(0, 2), ['restored: true', 'nothing private']);
+  assert.equal(await page.getByLabel('Note').inputValue(), 'three of them');
+  await context.close();
+});
+
+test('after the end of the session the back button shows nothing private, not even for a moment', async () => {
+  const { page, context } = await signedIn('/orders');
+  await watch(page);
+  await page.goto(`${session.site.origin}/plain`);
+  await session.server.advance(301);
+  await page.goBack({ waitUntil: 'commit' });
+  await status(page, 'ended');
+  await who(page, 'nobody');
+  const [restored, ...views] = await page.evaluate(() => window.views);
+  assert.equal(restored, 'restored: true');
+  assert.deepEqual([...new Set(views)], ['nothing private']);
+  await context.close();
+});
+
+test('nobody is caught between the login page and a page that leads there', async () => {
+  const { page, context } = await visit('/public');
+  await page.evaluate(() => location.assign('/orders'));
+  await page.waitForURL(/\/authorize\?/);
+  await page.goBack({ waitUntil: 'commit' });
+  await page.waitForURL(`${session.site.origin}/public`);
+  await context.close();
+});
+
+test('without a press of Sign in, a sign-out in another tab leaves a notice and no private content', async () => {
+  const { page, context } = await signedIn('/orders');
+  const other = await visit('/public', { context });
+  await who(other.page, 'Ada');
+  await other.page.getByRole('button', { name: 'Log out' }).click();
+  await who(page, 'nobody');
+  await status(page, 'ended');
+  assert.equal(await page.getByRole('heading', { name: 'Order 7', includeHidden: true }).count(), 0);
+  assert.match(page.url(), /\/orders$/);
+  await dialog(page).getByRole('button', { name: 'Sign in' }).waitFor();
   await context.close();
 });

@@ -1,7 +1,7 @@
 // Builds what is published: one module, its declarations, and the style sheet.
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,3 +25,5 @@ await build({ ...common, entryPoints: [at('src/styles.css')], sourcemap: false }
 
 const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
 execFileSync(process.execPath, [join(typescript, 'bin/tsc'), '-p', at('tsconfig.json')], { stdio: 'inherit' });
+// Type checkers want to know of a style sheet that is imported.
+writeFileSync(at('dist/styles.d.ts'), 'export {};\n');

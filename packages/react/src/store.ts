@@ -1,5 +1,5 @@
 /** What a page knows of the sign-in, kept outside of React: a component may mount twice, an answer is handled once. */
-import type { TenureClient, User } from '@tenure/browser';
+import type { SessionMonitor, TenureClient, User } from '@tenure/browser';
 
 const METHODS = ['loginWithRedirect', 'loginWithPopup', 'logout', 'getTokenSilently', 'fetch', 'requireRecentLogin'] as const;
 type Methods = Pick<TenureClient, (typeof METHODS)[number]>;
@@ -67,7 +67,7 @@ export class Store {
     this.#show({ ...this.initial, isLoading: false, isAuthenticated, user, error: this.#error });
   }
 
-  /** From the first mount to the last unmount. */
+  /** While the provider is mounted. */
   connect(begin: Begin): () => void {
     const { monitor } = this.#client;
     const mounted = new AbortController();
@@ -76,7 +76,8 @@ export class Store {
     addEventListener('pagehide', ({ persisted }) => persisted && this.#freeze(), { signal });
     addEventListener('pageshow', ({ persisted }) => persisted && void this.#thaw(), { signal });
     if (!this.#begun) void this.#begin(begin);
-    else if (this.#client.authState.isAuthenticated) monitor.start();
+    else this.#settle();
+    if (this.#client.authState.isAuthenticated) monitor.start();
     return () => {
       unsubscribe();
       mounted.abort();
@@ -84,7 +85,7 @@ export class Store {
     };
   }
 
-  async #begin({ skipRedirectCallback, onRedirectCallback = goBack }: Begin): Promise<void> {
+  async #begin({ skipRedirectCallback, onRedirectCallback = restore }: Begin): Promise<void> {
     this.#begun = true;
     this.#open += 1;
     // What was stored by an earlier page may be over since then.
@@ -98,7 +99,7 @@ export class Store {
     await this.#client.checkSession().catch((error: Error) => {
       this.#error ??= error;
     });
-    if (stored) await this.#client.monitor.checkNow();
+    if (stored) await this.#confirm({ patient: false });
     this.#open -= 1;
     this.#settle();
   }
@@ -112,16 +113,21 @@ export class Store {
   }
 
   async #thaw(): Promise<void> {
-    const { monitor } = this.#client;
     this.#leaving = undefined;
-    if (this.#client.authState.isAuthenticated) {
-      await monitor.checkNow();
-      // Without a network nobody can say who is signed in; whoever pulled the cable sees nothing.
-      while (monitor.state.status === 'offline') await new Promise<void>((resolve) => void once(monitor.subscribe.bind(monitor), resolve));
-      if (monitor.state.status === 'unknown') await this.#client.getTokenSilently({ cacheMode: 'off' }).catch(() => undefined);
-    }
+    // Without a network nobody can say who is signed in; whoever pulled the cable sees nothing.
+    await this.#confirm({ patient: true });
     this.#open -= 1;
     this.#settle();
+  }
+
+  /** Asks the server whether what is believed still holds. */
+  async #confirm({ patient }: { patient: boolean }): Promise<void> {
+    const { authState, monitor } = this.#client;
+    if (!authState.isAuthenticated) return;
+    await monitor.checkNow();
+    while (patient && monitor.state.status === 'offline') await change(monitor);
+    // No token proves a session any more: a new one would.
+    if (monitor.state.status === 'unknown') await this.#client.getTokenSilently({ cacheMode: 'off' }).catch(() => undefined);
   }
 
   /** Leaves for the login page, once, and in place of this page: going back from there must not lead there again. */
@@ -139,15 +145,16 @@ export class Store {
 export const here = () => ({ returnTo: location.pathname + location.search + location.hash });
 
 /** Routers listen to `popstate`. */
-function goBack(appState: { returnTo?: string } | undefined): void {
+function restore(appState: { returnTo?: string } | undefined): void {
   if (appState?.returnTo === undefined) return;
   history.replaceState(history.state, '', appState.returnTo);
   dispatchEvent(new PopStateEvent('popstate', { state: history.state as unknown }));
 }
 
-function once(subscribe: (listener: () => void) => () => void, then: () => void): void {
-  const off = subscribe(() => {
-    off();
-    then();
+const change = (monitor: SessionMonitor) =>
+  new Promise<void>((resolve) => {
+    const unsubscribe = monitor.on('change', () => {
+      unsubscribe();
+      resolve();
+    });
   });
-}
