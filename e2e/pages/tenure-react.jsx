@@ -1,7 +1,7 @@
 // What an application with @tenure/react looks like. The address says how it is set up: `?atEnd=nothing`.
 import { createTenureClient } from '@tenure/browser';
 import { german, RequireAuth, SessionTimeoutModal, TenureProvider, useSession, useTenure } from '@tenure/react';
-import { StrictMode, useState } from 'react';
+import { StrictMode, useState, version } from 'react';
 import { createRoot } from 'react-dom/client';
 
 const root = document.getElementById('root');
@@ -25,6 +25,7 @@ function Header() {
     <header>
       <output id="who">{isLoading ? 'loading' : isAuthenticated ? user.name : 'nobody'}</output> <output id="status">{status}</output>{' '}
       <output id="left">{secondsLeft}</output> <output id="error">{error?.code}</output>
+      <output id="react" hidden>{version}</output>
       <button onClick={() => logout({ returnTo: location.origin })}>Log out</button>
     </header>
   );
