@@ -1,7 +1,7 @@
 // A site whose page is a small React application, bundled when the tests begin, and people who use it.
 import { buildSync } from 'esbuild';
 import { createServer } from 'node:http';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { Server } from './server.mjs';
 import { launch } from './sites.mjs';
 import { ada, client, fillIn } from './tenure-sdk.mjs';
@@ -10,47 +10,53 @@ const at = (path) => new URL(`../../${path}`, import.meta.url).pathname;
 for (const name of ['browser', 'react']) {
   if (!existsSync(at(`packages/${name}/dist/index.js`))) throw new Error(`packages/${name} is not built: npm run build --workspace @tenure/${name}`);
 }
-const styles = readFileSync(at('packages/react/dist/styles.css'), 'utf8');
 // No inline styles or scripts: what the packages render must get along with that.
 const policy = "script-src 'self'; style-src 'self'; worker-src blob:; object-src 'none'; base-uri 'none'";
 
-function bundle(name, alias) {
+// The script and the style sheet of a page: a file of `e2e/pages`, or source text.
+function bundle(source, alias) {
+  const folder = at('e2e/pages');
+  const entry = source.includes('\n') ? { stdin: { contents: source, loader: 'jsx', resolveDir: folder } } : { entryPoints: [`${folder}/${source}`] };
   const { outputFiles } = buildSync({
-    entryPoints: [at(`e2e/pages/${name}`)], bundle: true, format: 'iife', jsx: 'automatic', write: false, alias,
+    ...entry, bundle: true, format: 'iife', jsx: 'automatic', write: false, outdir: folder, alias,
     define: { 'process.env.NODE_ENV': '"development"' }, logLevel: 'error',
   });
-  return outputFiles[0].contents;
+  return ['.js', '.css'].map((ending) => outputFiles.find(({ path }) => path.endsWith(ending)).contents);
 }
 
-// Every path shows the same page, but `/plain`.
-function reactSite(name, settings, alias = {}) {
-  const script = bundle(name, alias);
-  const answers = { '/app.js': ['text/javascript', script], '/styles.css': ['text/css', styles], '/plain': ['text/html', '<!doctype html><title>Plain</title>'] };
+// Every path shows the same page, but `/plain`. What it shows may depend on the server, which is there later.
+function reactSite(source, alias) {
+  const settings = {};
+  const files = { '/plain': ['text/html', '<!doctype html><title>Plain</title>'] };
   const page = () => `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A shop</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/styles.css">
 <body><div id="root" data-settings='${JSON.stringify(settings)}'></div><script src="/app.js"></script>`;
+  const knows = (server) => {
+    settings.issuer = server.issuer;
+    const [script, styles] = bundle(source.replace('http://localhost:7100/', server.issuer), alias);
+    Object.assign(files, { '/app.js': ['text/javascript', script], '/styles.css': ['text/css', styles] });
+  };
   return new Promise((resolve) => {
     const server = createServer((request, response) => {
-      const [type, body] = answers[new URL(request.url, 'http://site').pathname] ?? ['text/html', page()];
+      const [type, body] = files[new URL(request.url, 'http://site').pathname] ?? ['text/html', page()];
       response.writeHead(200, { 'content-type': type, 'content-security-policy': policy }).end(body);
     }).listen(0, '127.0.0.1', () => {
       const close = () => {
         server.closeAllConnections();
         server.close();
       };
-      resolve({ origin: `http://localhost:${server.address().port}`, close });
+      resolve({ origin: `http://localhost:${server.address().port}`, knows, close });
     });
   });
 }
 
 // A server with the profile short-lived, a site, and Chromium.
 export class ReactSession {
-  static async start(page, { alias, browser } = {}) {
+  static async start(source, { alias = {}, browser } = {}) {
     const session = new ReactSession();
-    const settings = {};
-    session.site = await reactSite(page, settings, alias);
+    session.site = await reactSite(source, alias);
     session.server = await Server.start(session.tenant());
-    settings.issuer = session.server.issuer;
+    session.site.knows(session.server);
     session.browser = await launch(browser);
     return session;
   }

@@ -2,6 +2,7 @@
 import { Auth0Provider, useAuth0, withAuthenticationRequired } from '@auth0/auth0-react';
 import { monitorSession } from '@tenure/browser';
 import { SessionTimeoutModal, useSession } from '@tenure/react';
+import '@tenure/react/styles.css';
 import { StrictMode, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 

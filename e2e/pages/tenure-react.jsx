@@ -1,6 +1,7 @@
 // What an application with @tenure/react looks like. The address says how it is set up: `?atEnd=nothing`.
 import { createTenureClient } from '@tenure/browser';
 import { german, RequireAuth, SessionTimeoutModal, TenureProvider, useSession, useTenure } from '@tenure/react';
+import '@tenure/react/styles.css';
 import { StrictMode, useState, version } from 'react';
 import { createRoot } from 'react-dom/client';
 

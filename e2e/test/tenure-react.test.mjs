@@ -106,7 +106,7 @@ test('at the end nothing private is left, Escape changes nothing, and the button
   await pass(page, 241);
   await dialog(page).waitFor();
   await pass(page, 60);
-  await page.getByRole('alertdialog', { name: 'You are signed out', description: 'You were not active for a while.' }).waitFor();
+  await page.getByRole('alertdialog', { name: 'You are signed out', description: 'You were away for a while.' }).waitFor();
   assert.equal(await page.getByRole('heading', { name: 'Order 7', includeHidden: true }).count(), 0);
   for (let presses = 0; presses < 3; presses += 1) await page.keyboard.press('Escape');
   assert.equal(await focused(page), 'dialog: Sign in');
@@ -222,13 +222,13 @@ test('near the absolute deadline nothing can be extended: the dialog says so, an
   const { page, context } = await signedIn('/orders');
   session.server.apply(session.tenant());
   await pass(page, 181);
-  await page.getByRole('alertdialog', { description: /as long as is allowed/ }).waitFor();
+  await page.getByRole('alertdialog', { name: 'Your session ends soon', description: /longest duration/ }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'Stay signed in' }).count(), 0);
   await page.keyboard.press('Escape');
   await dialog(page).waitFor({ state: 'hidden' });
   await status(page, 'warning');
   await pass(page, 60);
-  await page.getByRole('alertdialog', { name: 'You are signed out', description: 'You were signed in for as long as is allowed.' }).waitFor();
+  await page.getByRole('alertdialog', { name: 'You are signed out', description: 'Your session reached its longest duration.' }).waitFor();
   await context.close();
 });
 

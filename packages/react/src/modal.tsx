@@ -3,7 +3,7 @@ import { useContext, useEffect, useMemo, useState, type ReactElement } from 'rea
 import { TenureContext, useSession, type Session } from './context.tsx';
 import { Dialog, useRun } from './dialog.tsx';
 import { here } from './store.ts';
-import { duration, english, type Texts } from './texts.ts';
+import { countdown, english, why, type Texts } from './texts.ts';
 
 export interface SessionTimeoutModalProps {
   /** What `monitorSession` returned, beside another SDK; without it the client of the `TenureProvider`. */
@@ -59,9 +59,9 @@ function Warning({ session, client, texts = english, className, onStay, onSignOu
   const { monitor, extendable, secondsLeft = 0, status } = session;
   const [dismissed, setDismissed] = useState(false);
   const [failed, run] = useRun();
-  const countdown = texts.willEnd(duration(secondsLeft, texts.lang));
+  const left = countdown(texts, secondsLeft);
   const step = SPOKEN.find((seconds) => secondsLeft <= seconds);
-  const spoken = useMemo(() => countdown, [step, texts]);
+  const spoken = useMemo(() => left, [step, texts]);
   if (dismissed) return null;
 
   const extend = async () => {
@@ -75,9 +75,9 @@ function Warning({ session, client, texts = english, className, onStay, onSignOu
   const offline = status === 'offline';
   const alert = offline ? texts.offline : failed && texts.failed;
   return (
-    <Dialog title={texts.stillThere} buttons={buttons} escape={stay} spoken={spoken} alert={alert} className={className}>
+    <Dialog title={extendable ? texts.stillThere : texts.endsSoon} buttons={buttons} escape={stay} spoken={spoken} alert={alert} className={className}>
       {!extendable && <p>{texts.cannotStay}</p>}
-      {!offline && <p role="timer">{countdown}</p>}
+      {!offline && <p role="timer">{left}</p>}
     </Dialog>
   );
 }
@@ -117,8 +117,8 @@ function Ended({ session, client, texts = english, className, atEnd = 'sign-in',
   };
   const buttons = [{ text: texts.signIn, press: () => run(signIn) }];
   return (
-    <Dialog title={texts.endedTitle} buttons={buttons} alert={failed && texts.failed} className={className}>
-      <p>{texts.ended(reason)}</p>
+    <Dialog title={texts.signedOut} buttons={buttons} alert={failed && texts.failed} className={className}>
+      <p>{why(texts, reason)}</p>
     </Dialog>
   );
 }

@@ -1,7 +1,7 @@
 import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
 import { useSession, useTenure } from './context.tsx';
 import { here, storeOf } from './store.ts';
-import { english, type Texts } from './texts.ts';
+import { english, why, type Texts } from './texts.ts';
 
 export interface RequireAuthProps {
   children?: ReactNode;
@@ -36,7 +36,7 @@ export function RequireAuth({ children, fallback = null, signedOut, atEnd = 'unm
   const over = !visible && !isLoading && !stranger;
   const button = (
     <div className="tenure-signed-out">
-      <p role="status">{error && !known ? texts.loginFailed : texts.ended(reason)}</p>
+      <p role="status">{error && !known ? texts.loginFailed : `${texts.signedOut}. ${why(texts, reason)}`}</p>
       <button type="button" onClick={() => void client.loginWithRedirect({ appState: here() })}>
         {texts.signIn}
       </button>

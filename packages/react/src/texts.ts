@@ -1,18 +1,22 @@
-import type { SessionState } from '@tenure/browser';
+import type { EndReason } from '@tenure/browser';
 
-/** The words of the dialog. Write your own to translate or to rephrase them. */
+/** What people read. Write your own to translate or to rephrase it; it is plain data. */
 export interface Texts {
-  /** Formats durations: `de`, `pt-BR`. */
+  /** How durations are written: `en`, `pt-BR`. */
   lang: string;
   stillThere: string;
-  willEnd(time: string): string;
-  /** The session has reached its longest duration. */
-  cannotStay: string;
+  /** `{time}` is what is left: `59 seconds`. */
+  willEnd: string;
   stay: string;
-  understood: string;
   signOut: string;
-  endedTitle: string;
-  ended(reason: SessionState['reason']): string;
+  /** When the session cannot be extended any more. */
+  endsSoon: string;
+  cannotStay: string;
+  understood: string;
+  signedOut: string;
+  /** Why; the other reasons are `over`. */
+  reasons: Partial<Record<EndReason, string>>;
+  over: string;
   signIn: string;
   offline: string;
   failed: string;
@@ -22,16 +26,24 @@ export interface Texts {
 export const english: Texts = {
   lang: 'en',
   stillThere: 'Are you still there?',
-  willEnd: (time) => `You will be signed out in ${time}.`,
-  cannotStay: 'You have been signed in for as long as is allowed. Save your work, and sign in again afterwards.',
+  willEnd: 'You will be signed out in {time}.',
   stay: 'Stay signed in',
-  understood: 'Back to the page',
   signOut: 'Sign out',
-  endedTitle: 'You are signed out',
-  ended: (reason) =>
-    reason === 'idle' ? 'You were not active for a while.'
-    : reason === 'absolute' ? 'You were signed in for as long as is allowed.'
-    : 'Your session is over.',
+  endsSoon: 'Your session ends soon',
+  cannotStay: 'It has nearly reached its longest duration. Save your work; afterwards you can sign in again.',
+  understood: 'Continue',
+  signedOut: 'You are signed out',
+  reasons: {
+    idle: 'You were away for a while.',
+    absolute: 'Your session reached its longest duration.',
+    user_logout: 'You signed out in another window.',
+    admin_revoked: 'An administrator ended your session.',
+    credential_change: 'Your password was changed.',
+    account_disabled: 'Your account was changed.',
+    session_limit: 'You signed in on too many devices.',
+    superseded: 'Somebody else signed in here.',
+  },
+  over: 'Your session is over.',
   signIn: 'Sign in',
   offline: 'The sign-in server cannot be reached. Is this device online?',
   failed: 'That did not work. Please try again.',
@@ -41,26 +53,36 @@ export const english: Texts = {
 export const german: Texts = {
   lang: 'de',
   stillThere: 'Sind Sie noch da?',
-  willEnd: (time) => `Sie werden in ${time} abgemeldet.`,
-  cannotStay: 'Länger dürfen Sie nicht angemeldet sein. Speichern Sie Ihre Arbeit, und melden Sie sich danach neu an.',
+  willEnd: 'Sie werden in {time} abgemeldet.',
   stay: 'Angemeldet bleiben',
-  understood: 'Zurück zur Seite',
   signOut: 'Abmelden',
-  endedTitle: 'Sie sind abgemeldet',
-  ended: (reason) =>
-    reason === 'idle' ? 'Sie waren eine Weile nicht aktiv.'
-    : reason === 'absolute' ? 'Länger dürfen Sie nicht angemeldet sein.'
-    : 'Ihre Sitzung ist beendet.',
+  endsSoon: 'Ihre Sitzung endet bald',
+  cannotStay: 'Sie hat fast ihre längste Dauer erreicht. Speichern Sie Ihre Arbeit; danach können Sie sich neu anmelden.',
+  understood: 'Weiter',
+  signedOut: 'Sie sind abgemeldet',
+  reasons: {
+    idle: 'Sie waren eine Weile nicht da.',
+    absolute: 'Ihre Sitzung hat ihre längste Dauer erreicht.',
+    user_logout: 'Sie haben sich in einem anderen Fenster abgemeldet.',
+    admin_revoked: 'Ihre Sitzung wurde von der Verwaltung beendet.',
+    credential_change: 'Ihr Passwort wurde geändert.',
+    account_disabled: 'Ihr Konto wurde geändert.',
+    session_limit: 'Sie haben sich auf zu vielen Geräten angemeldet.',
+    superseded: 'Hier hat sich jemand anderes angemeldet.',
+  },
+  over: 'Ihre Sitzung ist beendet.',
   signIn: 'Anmelden',
   offline: 'Der Anmeldeserver ist nicht erreichbar. Ist dieses Gerät online?',
   failed: 'Das hat nicht geklappt. Bitte versuchen Sie es noch einmal.',
   loginFailed: 'Die Anmeldung ist nicht gelungen.',
 };
 
-/** `59 seconds`, `1 minute 5 seconds`; minutes alone from ten on. */
-export function duration(seconds: number, lang: string): string {
+export const why = ({ reasons, over }: Texts, reason: EndReason | undefined): string => (reason && reasons[reason]) ?? over;
+
+/** `… in 1 minute 5 seconds.`; minutes alone from ten on. */
+export function countdown({ willEnd, lang }: Texts, seconds: number): string {
   const say = (count: number, unit: string) => new Intl.NumberFormat(lang, { style: 'unit', unit, unitDisplay: 'long' }).format(count);
   const [minutes, rest] = [Math.floor(seconds / 60), seconds % 60];
-  if (!minutes) return say(seconds, 'second');
-  return rest && minutes < 10 ? `${say(minutes, 'minute')} ${say(rest, 'second')}` : say(minutes, 'minute');
+  const parts = [minutes ? say(minutes, 'minute') : '', !minutes || (rest && minutes < 10) ? say(rest, 'second') : ''];
+  return willEnd.replace('{time}', parts.filter(Boolean).join(' '));
 }
