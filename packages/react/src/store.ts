@@ -37,6 +37,7 @@ export class Store {
   #now: Tenure;
   #error: Error | undefined;
   #begun = false;
+  #mounted = false;
   #leaving: Promise<void> | undefined;
   /** Questions that are not answered yet. */
   #open = 0;
@@ -64,24 +65,26 @@ export class Store {
     if (this.#open) return;
     const { isAuthenticated, user } = this.#client.authState;
     if (isAuthenticated) this.#error = undefined;
+    // Once stopped, by a first mount for example, it does not start by itself.
+    if (isAuthenticated && this.#mounted) this.#client.monitor.start();
     this.#show({ ...this.initial, isLoading: false, isAuthenticated, user, error: this.#error });
   }
 
   /** While the provider is mounted. */
   connect(begin: Begin): () => void {
-    const { monitor } = this.#client;
-    const mounted = new AbortController();
-    const { signal } = mounted;
+    const unmount = new AbortController();
+    const { signal } = unmount;
+    this.#mounted = true;
     const unsubscribe = this.#client.subscribe(() => this.#settle());
     addEventListener('pagehide', ({ persisted }) => persisted && this.#freeze(), { signal });
     addEventListener('pageshow', ({ persisted }) => persisted && void this.#thaw(), { signal });
     if (!this.#begun) void this.#begin(begin);
     else this.#settle();
-    if (this.#client.authState.isAuthenticated) monitor.start();
     return () => {
       unsubscribe();
-      mounted.abort();
-      monitor.stop();
+      unmount.abort();
+      this.#mounted = false;
+      this.#client.monitor.stop();
     };
   }
 
