@@ -81,9 +81,14 @@ ${ada}`;
     const problems = [];
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    const visitor = { context, page, problems, rendered: 0 };
+    // Called by what only somebody who is signed in may see.
+    await page.exposeFunction('privateRendered', () => {
+      visitor.rendered += 1;
+    });
     await page.clock.install();
     await page.goto(`${this.site.origin}${path}`);
-    return { context, page, problems };
+    return visitor;
   }
 
   // As somebody whom the page sends to the login page.

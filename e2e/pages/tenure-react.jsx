@@ -13,7 +13,8 @@ sessionStorage.setItem('chosen', chosen);
 const choice = new URLSearchParams(chosen);
 
 const client = createTenureClient({
-  issuer: settings.issuer, clientId: choice.get('client') ?? 'shop', cacheLocation: choice.get('cache') ?? 'memory', monitor: { extendOnActivity: false },
+  issuer: settings.issuer, clientId: choice.get('client') ?? 'shop', cacheLocation: choice.get('cache') ?? 'memory',
+  useRefreshTokens: choice.has('refresh'), monitor: { extendOnActivity: false },
 });
 Object.assign(window, { client, seen: [], heard: [] });
 for (const name of ['warning', 'extended', 'ended']) client.monitor.on(name, (state) => window.heard.push({ name, ...state }));
@@ -34,7 +35,8 @@ function Header() {
 
 function Order() {
   const [text, setText] = useState('');
-  window.privateShown = true;
+  window.privateRendered();
+  window.seen.push('private');
   return (
     <main>
       <h1>Order 7</h1>
@@ -49,9 +51,9 @@ const texts = choice.get('lang') === 'de' ? { texts: german } : {};
 const inPopup = choice.has('popup') ? { onSignIn: () => client.loginWithPopup() } : {};
 createRoot(root).render(
   <StrictMode>
-    <TenureProvider client={client}>
+    <TenureProvider client={client} skipRedirectCallback={location.pathname === '/other'}>
       <Header />
-      {location.pathname === '/public' || location.pathname === '/bye' ? <p>Public</p> : (
+      {['/public', '/bye', '/other'].includes(location.pathname) ? <p>Public</p> : (
         <RequireAuth atEnd={choice.get('private') ?? 'unmount'} fallback={<p>One moment</p>} {...texts}><Order /></RequireAuth>
       )}
       <SessionTimeoutModal atEnd={landing ? { goTo: landing } : (choice.get('atEnd') ?? 'sign-in')} {...texts} {...inPopup} />

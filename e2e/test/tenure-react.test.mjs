@@ -256,25 +256,74 @@ test('a cancelled login is an error with a button, not a circle', async () => {
   await context.close();
 });
 
-test('mounted twice, it handles the answer once, and nothing private is rendered before it is known whose it is', async () => {
-  const { page, context } = await visit('/orders');
+test('mounted twice, it handles the answer once, watches once, and renders nothing private before it knows whose it is', async () => {
+  const visitor = await visit('/orders');
+  const { page, context } = visitor;
   await page.waitForURL(/\/authorize\?/);
-  const exchanges = [];
-  page.on('request', (request) => request.url().endsWith('/oauth/token') && exchanges.push(request.postData()));
+  assert.equal(visitor.rendered, 0);
+  const requests = [];
+  page.on('request', (request) => requests.push(new URL(request.url()).pathname));
+  const stream = page.waitForRequest(/\/session\/events$/);
   await fillIn(page);
   await who(page, 'Ada');
-  assert.equal(exchanges.length, 1);
+  await status(page, 'active');
+  await stream;
+  const count = (path) => requests.filter((one) => one === path).length;
+  assert.deepEqual([count('/oauth/token'), count('/session/events')], [1, 1]);
   const seen = await page.evaluate(() => window.seen);
   assert.equal(seen[0].isLoading, true);
+  const [first, known] = [seen.indexOf('private'), seen.findIndex(({ isAuthenticated }) => isAuthenticated)];
+  assert.ok(known > 0 && first > known, `${first} ${known}`);
   await context.close();
 });
 
 test('stored tokens of a session that is over show nothing', async () => {
-  const { page, context } = await signedIn('/orders?cache=localstorage');
+  const visitor = await signedIn('/orders?cache=localstorage');
+  const { page, context } = visitor;
+  await page.reload();
+  await who(page, 'Ada');
   await page.goto(`${session.site.origin}/plain`);
+  visitor.rendered = 0;
   await session.server.advance(301);
   await page.goto(`${session.site.origin}/orders`);
   await page.waitForURL(/\/authorize\?/);
+  assert.equal(visitor.rendered, 0);
+  await context.close();
+});
+
+test('an answer to somebody else is an error that changes nothing, and none where the application says so', async () => {
+  const { page, context } = await visit('/public?code=a&state=b');
+  await who(page, 'nobody');
+  assert.equal(await page.locator('#error').textContent(), 'missing_transaction');
+  await page.goto(`${session.site.origin}/other?code=a&state=b`);
+  await who(page, 'nobody');
+  assert.equal(await page.locator('#error').textContent(), '');
+  await context.close();
+});
+
+test('an application whose offline refresh token outlives the session goes on', async () => {
+  const { page, context } = await signedIn('/orders?refresh');
+  await atTheEnd(page);
+  await who(page, 'Ada');
+  assert.equal(await dialog(page).count(), 0);
+  assert.equal(await page.getByRole('heading', { name: 'Order 7' }).isVisible(), true);
+  await context.close();
+});
+
+test('a clock that always runs, and a page that stays in sight when the session ends', async () => {
+  const { page, context } = await signedIn('/orders?clock&private=leave&atEnd=nothing');
+  const left = async () => Number(await page.locator('#left').textContent());
+  const before = await left();
+  assert.ok(before > 290, `${before}`);
+  await session.server.advance(10);
+  await page.clock.runFor(10_000);
+  const after10 = await left();
+  assert.ok(after10 <= before - 9 && after10 >= before - 12, `${before} ${after10}`);
+  await page.getByLabel('Note').fill('three of them');
+  await atTheEnd(page);
+  await who(page, 'nobody');
+  assert.equal(await dialog(page).count(), 0);
+  assert.equal(await page.getByLabel('Note').inputValue(), 'three of them');
   await context.close();
 });
 
