@@ -245,12 +245,21 @@ test('an application that may not extend stays signed in by asking for a token',
   await context.close();
 });
 
-test('a cancelled login is an error with a button, not a circle', async () => {
+test('a cancelled login, or a server that cannot be reached, is an error with a button, not a circle', async () => {
   const { page, context } = await visit('/orders');
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByText('The sign-in did not succeed.').waitFor();
   assert.equal(await page.locator('#error').textContent(), 'access_denied');
   assert.equal(new URL(page.url()).search, '');
+  await context.route(/openid-configuration|authorize/, (route) => route.abort());
+  await page.reload();
+  await page.getByText('The sign-in did not succeed.').waitFor();
+  assert.equal(await page.locator('#error').textContent(), 'network');
+  const renders = () => page.evaluate(() => window.seen.length);
+  const before = await renders();
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  while ((await renders()) === before) await page.waitForTimeout(20);
+  await context.unroute(/openid-configuration|authorize/);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.waitForURL(/\/authorize\?/);
   await context.close();
@@ -373,7 +382,7 @@ test('nobody is caught between the login page and a page that leads there', asyn
   await context.close();
 });
 
-test('without a press of Sign in, a sign-out in another tab leaves a notice and no private content', async () => {
+test('a sign-out in another tab leaves a notice and no private content', async () => {
   const { page, context } = await signedIn('/orders');
   const other = await visit('/public', { context });
   await who(other.page, 'Ada');

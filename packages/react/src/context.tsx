@@ -41,7 +41,8 @@ const NOTHING: SessionState = { status: 'unknown', extendable: false };
 
 /** How long the session lasts, whether its end is near, and whether it ended. @throws Error without a monitor */
 export function useSession({ monitor: given, everySecond = false }: SessionOptions = {}): Session {
-  const monitor = given ?? useContext(TenureContext)?.client.monitor;
+  const own = useContext(TenureContext)?.client.monitor;
+  const monitor = given ?? own;
   if (!monitor) throw new Error('@tenure/react: a TenureProvider or the property `monitor` must say whose session it is');
   const subscribe = useCallback((listener: () => void) => monitor.subscribe(listener), [monitor]);
   const state = useSyncExternalStore(subscribe, () => monitor.state, () => NOTHING);

@@ -1,6 +1,6 @@
 import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
 import { useSession, useTenure } from './context.tsx';
-import { here, storeOf } from './store.ts';
+import { storeOf } from './store.ts';
 import { english, why, type Texts } from './texts.ts';
 
 export interface RequireAuthProps {
@@ -34,10 +34,11 @@ export function RequireAuth({ children, fallback = null, signedOut, atEnd = 'unm
   const visible = isAuthenticated || (byTime && known !== undefined && atEnd === 'leave');
   const kept = visible || (known !== undefined && (isLoading || (byTime && atEnd === 'hide')));
   const over = !visible && !isLoading && !stranger;
-  const button = (
+  const sentence = error ? texts.loginFailed : `${texts.signedOut}. ${status === 'ended' ? why(texts, reason) : ''}`;
+  const notice = (
     <div className="tenure-signed-out">
-      <p role="status">{error && !known ? texts.loginFailed : `${texts.signedOut}. ${why(texts, reason)}`}</p>
-      <button type="button" onClick={() => void client.loginWithRedirect({ appState: here() })}>
+      <p role="status">{sentence}</p>
+      <button type="button" onClick={() => void storeOf(client).login()}>
         {texts.signIn}
       </button>
     </div>
@@ -49,7 +50,7 @@ export function RequireAuth({ children, fallback = null, signedOut, atEnd = 'unm
           {children}
         </div>
       )}
-      {over ? (signedOut ?? button) : !visible && fallback}
+      {over ? (signedOut ?? notice) : !visible && fallback}
     </>
   );
 }
