@@ -22,8 +22,9 @@ export function site({ sdk = 'spa-js', script = scripts[sdk]() } = {}) {
   });
 }
 
-export const launch = () =>
+export const launch = (options = {}) =>
   chromium.launch({
+    ...options,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
