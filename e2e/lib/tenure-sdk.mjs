@@ -11,7 +11,8 @@ if (!existsSync(entry)) throw new Error('packages/browser is not built: npm run 
 const sdk = buildSync({ entryPoints: [entry], bundle: true, format: 'iife', globalName: 'tenure', write: false }).outputFiles[0].contents;
 // Auth0's SDK, for pages that use both.
 const theirs = readFileSync(new URL('../../node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.js', import.meta.url));
-const scripts = new Map([['/tenure.js', sdk], ['/spa-js.js', theirs]]);
+const worker = readFileSync(new URL('../../packages/browser/dist/worker.js', import.meta.url));
+const scripts = new Map([['/tenure.js', sdk], ['/worker.js', worker], ['/spa-js.js', theirs]]);
 
 const page = `<!doctype html><meta charset="utf-8"><title>A site</title><link rel="icon" href="data:,">
 <script src="/tenure.js"></script><script src="/spa-js.js"></script><button id="popup">popup</button><p id="here">here</p>`;

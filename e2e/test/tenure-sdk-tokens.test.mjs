@@ -5,22 +5,23 @@ import { Server } from '../lib/server.mjs';
 import { launch } from '../lib/sites.mjs';
 import { ada, client, fillIn, sdkSite, Visitor, withoutThirdPartyCookies } from '../lib/tenure-sdk.mjs';
 
-let server, shop, strict, foreign, forgotten, browser;
+let server, shop, strict, careful, foreign, forgotten, browser;
 before(async () => {
   [shop, foreign, forgotten] = [await sdkSite(), await sdkSite({ host: '127.0.0.1' }), await sdkSite()];
   strict = await sdkSite({ headers: { 'content-security-policy': "worker-src 'none'" } });
+  careful = await sdkSite({ headers: { 'content-security-policy': "worker-src 'self'" } });
   server = await Server.start(`
 tenant: {idle_session_lifetime_in_minutes: 60, session_lifetime_in_minutes: 480}
 resourceServers:
   - {identifier: "https://api.example.com", name: API, allow_offline_access: true, token_lifetime: 120, scopes: [{value: "read:orders"}, {value: "write:orders"}]}
-clients:${client('shop', shop)}${client('strict', strict)}${client('foreign', foreign)}
+clients:${client('shop', shop)}${client('strict', strict)}${client('careful', careful)}${client('foreign', foreign)}
 ${ada}`);
   browser = await launch();
 });
 after(async () => {
   await browser?.close();
   await server?.stop();
-  for (const site of [shop, strict, foreign, forgotten]) site?.close();
+  for (const site of [shop, strict, careful, foreign, forgotten]) site?.close();
 });
 
 const API = 'https://api.example.com';
@@ -147,6 +148,16 @@ test('where the page forbids workers it keeps the tokens itself, and says so', a
   assert.ok(await visitor.value(...token({ cacheMode: 'off' })));
   assert.deepEqual(grants(visitor), ['authorization_code', 'refresh_token']);
   assert.ok(words.some((text) => text.includes('workerUrl')), words.join('\n'));
+  await visitor.context.close();
+});
+
+test("where workers may come from the page's own origin only, the package's script is served from there", async () => {
+  const visitor = await visit({ useRefreshTokens: true, workerUrl: '/worker.js' }, undefined, careful, 'careful');
+  watch(visitor);
+  await visitor.signIn();
+  assert.ok(await visitor.value(...token({ cacheMode: 'off' })));
+  assert.deepEqual(grants(visitor), ['authorization_code', 'refresh_token']);
+  assert.deepEqual(visitor.page.workers().map((worker) => new URL(worker.url()).pathname), ['/worker.js']);
   await visitor.context.close();
 });
 
