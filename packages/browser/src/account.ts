@@ -3,7 +3,7 @@ import type { AuthListener, AuthState, IdTokenClaims, User } from './types.ts';
 
 /** Claims of the protocol, which say nothing of the person. */
 const PROTOCOL = new Set(
-  ['iss', 'aud', 'exp', 'nbf', 'iat', 'jti', 'azp', 'nonce', 'auth_time', 'at_hash', 'c_hash', 's_hash', 'acr', 'amr', 'sid', 'session_expiry', 'cnf'],
+  ['iss', 'aud', 'exp', 'nbf', 'iat', 'jti', 'azp', 'nonce', 'auth_time', 'at_hash', 'acr', 'amr', 'sid', 'session_expiry', 'cnf'],
 );
 
 const NOBODY: AuthState = { isAuthenticated: false, user: undefined };

@@ -99,8 +99,8 @@ class Client implements TenureClient {
     try {
       await this.#tokens.get({});
     } catch (error) {
-      const nobody = ['login_required', 'consent_required', 'interaction_required', 'third_party_cookies_blocked'];
-      if (!nobody.includes((error as TenureError).code)) throw error;
+      // `login_required`, `consent_required` and so on, `third_party_cookies_blocked`.
+      if (!/_(required|blocked)$/.test((error as TenureError).code)) throw error;
     }
     return this.authState.isAuthenticated;
   }

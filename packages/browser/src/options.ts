@@ -10,7 +10,7 @@ export function issuerOf(text: string): URL {
     throw new TenureError('invalid_options', `issuer: not an address: ${text}`);
   }
   if (issuer.protocol !== 'https:' && !isInsecure(issuer)) {
-    throw new TenureError('invalid_options', `issuer: must be https:// (or localhost): ${text}`);
+    throw new TenureError('invalid_options', `issuer: needs https:// (or localhost): ${text}`);
   }
   if (!issuer.pathname.endsWith('/')) issuer.pathname += '/';
   return issuer;
@@ -23,7 +23,7 @@ export function check(options: TenureClientOptions): URL {
   const issuer = issuerOf(options.issuer);
   if (!options.clientId) throw new TenureError('invalid_options', 'clientId: is missing');
   if (!globalThis.crypto?.subtle) {
-    throw new TenureError('invalid_options', 'the page must be https:// (or localhost)');
+    throw new TenureError('invalid_options', 'needs https:// (or localhost)');
   }
   if (options.silentTimeout !== undefined && !(options.silentTimeout > 0)) {
     throw new TenureError('invalid_options', 'silentTimeout: must be above 0');

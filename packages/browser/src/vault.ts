@@ -66,7 +66,7 @@ async function startWorker(workerUrl: string | undefined): Promise<Worker | unde
   } catch {
     // The constructor throws at once in some browsers.
   }
-  console.warn('@tenure/browser: no worker, so the page keeps refresh tokens (worker-src blob:, or workerUrl)');
+  console.warn('Tenure: no worker, so the page keeps refresh tokens (worker-src blob:, or workerUrl)');
   return undefined;
 }
 

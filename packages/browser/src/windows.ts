@@ -62,13 +62,12 @@ export function askFrame(url: URL, state: string, seconds: number): Promise<URLS
   const frame = document.createElement('iframe');
   return answerOf(() => frame.contentWindow, url, state, seconds, (fail) => {
     frame.hidden = true;
-    frame.title = 'sign-in';
     frame.onload = () =>
       setTimeout(
         fail,
         GRACE,
         'frame_refused',
-        'the invisible frame does not answer: is the redirect URI a callback, and may the server be framed here (frame-src, COEP)?',
+        'the frame does not answer: is the redirect URI a callback, may the server be framed here?',
       );
     frame.src = url.href;
     document.body.append(frame);

@@ -58,8 +58,9 @@ export interface Facts {
 
 export function factsOf(status: WireActive): Facts {
   const { idle_timeout: idle, absolute_lifetime: absolute } = status.limits;
-  const setting = status.extend_before < status.expires_at ? [idle.today, absolute.today].find((one) => one.expires_at === status.extend_before) : undefined;
-  const rule = setting?.rule ?? status.will_end.rule;
+  // Where a lowered setting comes first, it is the rule.
+  const lowered = [idle.today, absolute.today].find((one) => one.expires_at === status.extend_before);
+  const rule = (status.extend_before < status.expires_at && lowered?.rule) || status.will_end.rule;
   const isAbsolute = rule.endsWith('absolute');
   return {
     sid: status.sid,

@@ -58,7 +58,11 @@ export class Wire {
       // Revoked, or of a session that is forgotten.
       this.#proof = undefined;
     }
-    const response = await this.#send(path, init);
+    const response = await this.#send(path, init).catch((error: unknown) => {
+      if (this.#byCookie) throw error;
+      // A cookie from another site is refused, and the browser hides the refusal. Without it the answer can be read.
+      return this.#send(path, { ...init, credentials: 'omit' });
+    });
     const judged = judge(response, this.#byCookie);
     this.#byCookie = response.ok;
     return judged;
@@ -67,7 +71,7 @@ export class Wire {
   async #send(path: string, init: RequestInit, token?: string): Promise<Response> {
     const credentials = token === undefined ? 'include' : 'omit';
     const send = await this.#sender();
-    return send(new URL(path, this.#issuer), { ...init, credentials, cache: 'no-store' }, token);
+    return send(new URL(path, this.#issuer), { credentials, ...init, cache: 'no-store' }, token);
   }
 }
 
