@@ -68,7 +68,8 @@ impl Fetch {
             return Err(FetchError("the URL has no host".to_owned()));
         };
         let secure = url.scheme() == "https";
-        if !secure && !(url.scheme() == "http" && is_loopback(url)) {
+        let local = url.scheme() == "http" && is_loopback(url);
+        if !(secure || local) {
             return Err(FetchError("plain http is for loopback alone".to_owned()));
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');

@@ -50,6 +50,8 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 mod tests {
     use super::*;
 
+    type Sent = &'static [(&'static str, &'static str)];
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
             .iter()
@@ -59,7 +61,7 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_and_the_person_are_from_here() {
-        let table: [(&[(&str, &str)], bool); 11] = [
+        let table: [(Sent, bool); 11] = [
             (&[("origin", "https://shop.example")], true),
             (&[("origin", "https://evil.example")], false),
             (&[("origin", "null")], false),
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_navigation_shows_a_page() {
-        let table: [(Method, &[(&str, &str)], bool); 8] = [
+        let table: [(Method, Sent, bool); 8] = [
             (
                 Method::GET,
                 &[

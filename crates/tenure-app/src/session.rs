@@ -203,7 +203,7 @@ impl Session {
     }
 
     /// Keeps a value with the session; written when the request has been answered. Values are for a few
-    /// hundred bytes, above all in cookies. A value that no JSON can hold is dropped with a warning.
+    /// hundred bytes, above all in cookies. Where nobody is signed in nothing is kept. A value that no JSON can hold is dropped with a warning.
     pub fn set<T: Serialize>(&self, name: &str, value: &T) {
         match serde_json::to_value(value) {
             Ok(value) => self.state().data.push((name.to_owned(), Some(value))),

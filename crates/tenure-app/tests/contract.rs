@@ -1,7 +1,5 @@
 //! The contract of the store, on every store.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tenure_app::store::{MemoryStore, PostgresStore, SqliteStore, Store, contract};

@@ -160,6 +160,8 @@ mod tests {
     use super::*;
     use crate::life::Limits;
 
+    type Change = fn(&mut Config);
+
     fn config() -> Config {
         let secret = "a secret of more than thirty-two characters";
         Config::new(
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn wrong_configurations_say_what_to_write_instead() {
-        let table: [(fn(&mut Config), &str); 17] = [
+        let table: [(Change, &str); 17] = [
             (
                 |c| c.issuer_base_url = "op.example".to_owned(),
                 "issuer_base_url",

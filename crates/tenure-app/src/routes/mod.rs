@@ -35,6 +35,10 @@ impl Inner {
         if path.strip_suffix("/extend") == Some(routes.session.as_str()) {
             return Some(Route::Extend);
         }
+        // The provider's name of it, for a monitor that is told the application's address instead.
+        if path.strip_suffix("/status") == Some(routes.session.as_str()) {
+            return Some(Route::Session);
+        }
         let table = [
             (&routes.login, Route::Login),
             (&routes.callback, Route::Callback),

@@ -104,7 +104,22 @@ fn active(app: &Inner, live: &Live, now: Timestamp) -> Value {
         "absolute_expires_at": seconds(life.hard_end(limits)),
         "extend_before": seconds(end),
         "will_end": end.map(|end| object!({"reason": end.rule.reason(), "rule": end.rule.name()})),
+        "limits": {
+            "idle_timeout": limit(rolling, record.touched_at),
+            "absolute_lifetime": limit(life.hard_end(limits), record.created_at),
+        },
     })
+}
+
+/// One limit as the provider tells it. Today's configuration is in it already.
+fn limit(deadline: Option<Deadline>, since: Timestamp) -> Option<Value> {
+    let deadline = deadline?;
+    let (seconds, rule) = (deadline.at.millis_since(since) / 1000, deadline.rule.name());
+    let expires_at = deadline.at.seconds();
+    Some(object!({
+        "seconds": seconds, "since": since.seconds(), "expires_at": expires_at, "rule": rule,
+        "today": {"seconds": seconds, "source": "application", "expires_at": expires_at, "rule": rule},
+    }))
 }
 
 fn ended(over: &Over, now: Timestamp) -> Value {

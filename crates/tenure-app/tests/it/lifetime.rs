@@ -25,6 +25,10 @@ async fn activity_renews_a_rolling_session_until_its_absolute_end() {
         assert_eq!(status["idle_expires_at"], start + 177 + 60);
         assert_eq!(status["expires_at"], start + 200);
         assert_eq!(status["will_end"]["rule"], "absolute_duration");
+        assert_eq!(status["limits"]["idle_timeout"]["seconds"], 60);
+        assert_eq!(status["limits"]["idle_timeout"]["since"], start + 177);
+        assert_eq!(status["limits"]["absolute_lifetime"]["seconds"], 200);
+        assert_eq!(ada.ask("/session/status").await.json(), status);
         world.advance(23);
         assert_eq!(ada.visit("/").await.body, "nobody");
         let status = ada.status().await;

@@ -10,6 +10,7 @@
 )]
 
 mod backchannel;
+mod browser;
 mod lifetime;
 mod login;
 mod races;
