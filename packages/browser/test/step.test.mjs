@@ -170,6 +170,15 @@ test('an end by the absolute limit is warned of, and cannot be put off', () => {
   assert.equal(near.shown.rule, 'stored_absolute');
 });
 
+test("an end by the upstream session is told as that, and cannot be put off", () => {
+  const status = live({ now: 3_550, at: 3_400 });
+  const will_end = { reason: 'upstream_expired', rule: 'upstream_session_expiry' };
+  const page = new Page().at(3_550).take({ type: 'ask' }).answer({ ...status, will_end });
+  assert.equal(page.shown.reason, 'upstream_expired');
+  assert.equal(page.shown.rule, 'upstream_session_expiry');
+  assert.equal(page.shown.extendable, false);
+});
+
 test('a lowered setting: the end counted down to is the earlier one, and is over for all only later', () => {
   const lowered = { now: 100, today: 200 };
   const page = watching().at(100).answer(live(lowered), 'told');

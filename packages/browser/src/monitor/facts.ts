@@ -59,9 +59,13 @@ export interface Facts {
 export function factsOf(status: WireActive): Facts {
   const { idle_timeout: idle, absolute_lifetime: absolute } = status.limits;
   // Where a lowered setting comes first, it is the rule.
-  const lowered = [idle.today, absolute.today].find((one) => one.expires_at === status.extend_before);
-  const rule = (status.extend_before < status.expires_at && lowered?.rule) || status.will_end.rule;
-  const isAbsolute = rule.endsWith('absolute');
+  const isLowered = status.extend_before < status.expires_at;
+  const earlier = (limit: { today: { expires_at: number } }) => isLowered && limit.today.expires_at === status.extend_before;
+  const { reason, rule } = earlier(idle)
+    ? { reason: 'idle' as const, rule: idle.today.rule }
+    : earlier(absolute)
+      ? { reason: 'absolute' as const, rule: absolute.today.rule }
+      : status.will_end;
   return {
     sid: status.sid,
     at: status.now * 1000,
@@ -69,9 +73,9 @@ export function factsOf(status: WireActive): Facts {
     absoluteDeadline: status.absolute_expires_at * 1000,
     endsAt: status.extend_before * 1000,
     overAt: status.expires_at * 1000,
-    reason: isAbsolute ? 'absolute' : 'idle',
+    reason,
     rule,
-    extendable: !isAbsolute,
+    extendable: reason === 'idle',
     idleTimeout: Math.min(idle.seconds, idle.today.seconds) * 1000,
     activeAt: idle.since * 1000,
   };
