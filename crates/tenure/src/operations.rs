@@ -45,7 +45,7 @@ pub fn metrics_text(app: &App) -> Response {
     ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
     ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
         .iter()
         .any(|name| headers.contains_key(*name))
@@ -105,22 +105,30 @@ pub async fn move_clock(State(app): State<Arc<App>>, request: Request) -> Respon
         let text = "expected {\"advance_seconds\": N} with a whole number from 0 to 4294967295\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };
-    if app.clock.now().plus(advance_seconds.into()) > END_OF_TIME {
-        let text = "the clock stops before the year 9000: dates on the wire have four digits\n";
-        return (StatusCode::BAD_REQUEST, text).into_response();
-    }
-    // The offset is kept, so that a restart does not bring back sessions that ended.
-    let stored = app
-        .store
-        .write(move |tx| add_to_clock(tx, i64::from(advance_seconds) * 1000))
-        .await;
-    match stored {
-        Ok(()) => {
-            app.clock.advance(advance_seconds);
-            clock(State(app)).await
+    match advance(&app, advance_seconds).await {
+        Ok(true) => clock(State(app)).await,
+        Ok(false) => {
+            let text = "the clock stops before the year 9000: dates on the wire have four digits\n";
+            (StatusCode::BAD_REQUEST, text).into_response()
         }
         Err(error) => respond::broken(&error.into()),
     }
+}
+
+/// Moves the installation's clock forward. `false`: not so far.
+///
+/// # Errors
+/// The database did not take it; then the clock stands where it stood.
+pub async fn advance(app: &App, seconds: u32) -> Result<bool, StoreError> {
+    if app.clock.now().plus(seconds.into()) > END_OF_TIME {
+        return Ok(false);
+    }
+    // The offset is kept, so that a restart does not bring back sessions that ended.
+    app.store
+        .write(move |tx| add_to_clock(tx, i64::from(seconds) * 1000))
+        .await?;
+    app.clock.advance(seconds);
+    Ok(true)
 }
 
 /// Added to what is stored, so that of two moves at once neither is lost; other servers follow.

@@ -1,25 +1,21 @@
-//! `tenure demo`: a server with a tenant, a user and a sample application, gone when it ends.
+//! `tenure demo`: a server with a tenant and a user, two sites and an API, gone when it ends.
 
 use super::{say, serve};
 use crate::app::{App, Parts};
 use crate::config::{BaseUrl, ConfigFile, DatabaseUrl, Plan, ServerConfig};
 use crate::database_file::Serving;
+use crate::demo::{Addresses, Demo, EMAIL, api, site, tenant};
 use crate::entropy::Entropy;
-use crate::passwords::Hasher;
-use crate::tenantfile::plan::{Planner, Present};
-use crate::tenantfile::read::read;
-use crate::tenantfile::yaml::Node;
-use crate::tenantfile::{Findings, change::Change};
-use crate::{demo, listen};
+use crate::listen;
 use anyhow::Context;
+use axum::Router;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use tokio::net::TcpListener;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server's port on loopback; the sample application takes the next one
-    #[arg(long, default_value_t = 7100, value_parser = clap::value_parser!(u16).range(1..=65_534))]
+    /// The server's port on loopback; shop, forum and API take the next three
+    #[arg(long, default_value_t = 7100, value_parser = clap::value_parser!(u16).range(1..=65_532))]
     port: u16,
     /// Do not open a browser
     #[arg(long)]
@@ -80,64 +76,50 @@ fn run_in(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
             ..Parts::default()
         },
     )?;
+    let at = Addresses::from_port(args.port);
     let password = Entropy::system().token(9);
-    seed(&app, args.port + 1, &password)?;
+    tenant::apply(&app, &tenant::file(&at, &password))?;
+    let demo = Demo::new(app.clone(), at, password);
     runtime.block_on(async {
         app.reload_if_changed().await?;
-        let sample = TcpListener::bind(address(args.port + 1))
-            .await
-            .with_context(|| {
-                format!(
-                    "port {} is taken: choose another with --port",
-                    args.port + 1
-                )
-            })?;
-        greet(args, &password);
-        let limits = listen::Limits::of_this_process(&[]);
+        let shop = listener(args.port + 1).await?;
+        let forum = listener(args.port + 2).await?;
+        let api = listener(args.port + 3).await?;
+        greet(args, &demo);
         tokio::select! {
             done = serve::serve(app.clone(), log, serve::stop_signal()) => done,
-            () = listen::serve(sample, None, demo::router(&app), limits, std::future::pending()) => Ok(()),
+            () = run_site(shop, site::router(&demo, site::Which::Shop)) => Ok(()),
+            () = run_site(forum, site::router(&demo, site::Which::Forum)) => Ok(()),
+            () = run_site(api, api::router(&demo)) => Ok(()),
         }
     })
 }
 
-/// The tenant of the demo, through the same file format that everybody uses.
-fn seed(app: &Arc<App>, sample_port: u16, password: &str) -> anyhow::Result<()> {
-    let text = demo::TENANT
-        .replace("{port}", &sample_port.to_string())
-        .replace("{password}", password);
-    let mut findings = Findings::default();
-    let wanted = read(&Node::parse(&text, "demo")?, &mut findings);
-    let planner = Planner {
-        present: &Present::default(),
-        macs: &app.macs,
-        caps: &app.config.caps,
-        entropy: &app.entropy,
-        delete: false,
-    };
-    let mut changes: Vec<Change> = planner.plan(&wanted, &mut findings);
-    for change in &mut changes {
-        if let Some(password) = change.takes_password() {
-            change.password_hash = Some(Hasher::default().hash(&password, &app.entropy)?);
-        }
-    }
-    let now = app.clock.now();
-    app.store
-        .write_blocking(move |tx| changes.iter().try_for_each(|change| change.apply(tx, now)))?;
-    Ok(())
+async fn listener(port: u16) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .with_context(|| format!("port {port} is taken: choose others with --port"))
 }
 
-fn greet(args: &Args, password: &str) {
-    let (port, sample) = (args.port, args.port + 1);
-    let page = format!("http://localhost:{sample}/");
+/// Until the server ends, and everything with it.
+async fn run_site(listener: TcpListener, router: Router) {
+    let limits = listen::Limits::of_this_process(&[]);
+    listen::serve(listener, None, router, limits, std::future::pending()).await;
+}
+
+fn greet(args: &Args, demo: &Demo) {
+    let (at, password) = (&demo.at, &demo.password);
+    let page = format!("{}/", at.shop);
     say(format_args!(
         "\n  Tenure demo\n\n  \
-         Sample application   {page}\n  \
-         Sign in as           ada@example.com\n  \
+         Shop                 {page}      open this one\n  \
+         Forum                {}/\n  \
+         API of both          {}/orders\n  \
+         Server               {}/\n\n  \
+         Sign in as           {EMAIL}\n  \
          with the password    {password}\n\n  \
-         Discovery            http://localhost:{port}/.well-known/openid-configuration\n  \
-         Move the clock       curl -H 'content-type: application/json' -d '{{\"advance_seconds\": 3600}}' http://localhost:{port}/dev/clock\n\n  \
-         Everything is thrown away when you stop it with Ctrl-C.\n"
+         Everything is thrown away when you stop it with Ctrl-C.\n",
+        at.forum, at.api, at.server
     ));
     if !args.no_open
         && let Some(opener) = opener()

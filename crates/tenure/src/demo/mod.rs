@@ -1,24 +1,97 @@
-//! The sample application of `tenure demo`: one page that signs in with the code flow and PKCE,
-//! renews silently, refreshes and signs out, and shows every deadline as it happens.
+//! What `tenure demo` serves beside the server: two single page sites, an API that they use, and the
+//! endpoints of the panel that stands beside each site. Nothing of this is part of `tenure serve`.
+
+pub mod api;
+pub mod guard;
+pub mod panel;
+pub mod site;
+pub mod tenant;
 
 use crate::app::App;
-use axum::Router;
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use http::{HeaderValue, header};
+use std::sync::{Arc, Mutex, PoisonError};
+use tenure_protocol::Timestamp;
 
-pub const TENANT: &str = include_str!("tenant.yaml");
-const PAGE: &str = include_str!("index.html");
-const SCRIPT: &str = include_str!("sample.js");
+/// The person whom the demo's tenant knows.
+pub const EMAIL: &str = "ada@example.com";
 
-pub fn router(app: &App) -> Router {
-    let page = PAGE.replace("{issuer}", app.config.base_url.as_str());
-    Router::new()
-        .route("/", get(move || async move { Html(page) }))
-        .route("/sample.js", get(script))
+/// Logout tokens that are remembered.
+const MOST_TOLD: usize = 50;
+
+/// Where everything of the demo is: origins, without a slash at their end.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub server: String,
+    pub shop: String,
+    pub forum: String,
+    pub api: String,
 }
 
-async fn script() -> Response {
-    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
+impl Addresses {
+    /// Four ports in a row: server, shop, forum, API.
+    pub fn from_port(port: u16) -> Self {
+        let at = |offset| format!("http://localhost:{}", u32::from(port) + offset);
+        Self {
+            server: at(0),
+            shop: at(1),
+            forum: at(2),
+            api: at(3),
+        }
+    }
+
+    /// The API's identifier, which its access tokens name as their audience.
+    pub fn audience(&self) -> String {
+        format!("{}/", self.api)
+    }
+
+    pub fn is_site(&self, origin: &str) -> bool {
+        origin == self.shop || origin == self.forum
+    }
+}
+
+/// A logout token that a site's own server received (Back-Channel Logout 1.0 section 2.5).
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Told {
+    pub site: &'static str,
+    pub sid: String,
+    pub reason: String,
+    #[serde(serialize_with = "as_date")]
+    pub at: Timestamp,
+}
+
+fn as_date<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&crate::http::iso_date(*at))
+}
+
+/// What the demo's listeners share.
+#[derive(Debug)]
+pub struct Demo {
+    pub app: Arc<App>,
+    pub at: Addresses,
+    /// Printed in the terminal; set anew when the panel changes the password.
+    pub password: String,
+    told: Mutex<Vec<Told>>,
+}
+
+impl Demo {
+    pub fn new(app: Arc<App>, at: Addresses, password: String) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            at,
+            password,
+            told: Mutex::default(),
+        })
+    }
+
+    fn remember(&self, told: Told) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_TOLD {
+            all.remove(0);
+        }
+        all.push(told);
+    }
+
+    fn told_of(&self, sid: &str) -> Vec<Told> {
+        let all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|told| told.sid == sid).cloned().collect()
+    }
 }
