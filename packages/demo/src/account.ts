@@ -47,6 +47,13 @@ export class Account {
 
   signOut = () => this.client.logout({ returnTo: `${location.origin}/` });
 
+  /** Whether a press on “Sign out” elsewhere brought the person here. */
+  async signOutIfAsked(): Promise<void> {
+    if (location.hash !== '#sign-out') return;
+    history.replaceState(null, '', '/');
+    if (this.client.authState.isAuthenticated) await this.signOut();
+  }
+
   /** Asks the API; one 401 is answered with a new token, since the server's clock may have been moved. */
   async ask<Answer>(path: string): Promise<Answer> {
     let response = await this.client.fetch(`${place.api}${path}`);

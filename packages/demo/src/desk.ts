@@ -84,10 +84,15 @@ export interface Look {
   graph: Graph | null;
 }
 
+/** A named profile, or what the demo began with. */
+export type Profile = 'start' | 'short-lived' | 'sensitive' | 'long-lived';
+
 /** @throws Error in words for the person */
 async function ask<Answer>(path: string, body: object): Promise<Answer> {
   const response = await fetch(`${place.api}/demo/${path}`, {
     method: 'POST',
+    // One of the answers takes a cookie away.
+    credentials: 'include',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
@@ -98,9 +103,11 @@ async function ask<Answer>(path: string, body: object): Promise<Answer> {
 
 export const desk = {
   look: (sid: string | undefined) => ask<Look>('look', sid === undefined ? {} : { sid }),
-  profile: (profile: 'short-lived' | 'sensitive' | 'long-lived') => ask('limits', { profile }),
+  profile: (profile: Profile) => ask('limits', { profile }),
   limits: (idle_timeout: number, absolute_lifetime: number) => ask('limits', { idle_timeout, absolute_lifetime }),
   advance: (advance_seconds: number) => ask('clock', { advance_seconds }),
   endAsAdministrator: (sid: string) => ask('end', { by: 'administrator', sid }),
   endByPasswordChange: () => ask('end', { by: 'password_change' }),
+  /** Takes the server's cookie out of this browser, and leaves the session alone. */
+  dropCookie: () => ask('drop-cookie', {}),
 };

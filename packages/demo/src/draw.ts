@@ -8,19 +8,20 @@ const DAY = 86_400_000;
 
 export function draw(layers: Layer[], window: Window, now: number): HTMLElement {
   const chart = element('div', { class: 'chart' });
-  chart.append(axis(window, now));
+  const grid = gridOf(window, 5);
+  chart.append(axis(grid, window, now));
   for (const layer of layers) {
     const section = element('section', { class: 'layer', 'aria-label': layer.title });
     section.append(element('h3', {}, layer.title), element('p', { class: 'state' }, layer.state));
-    for (const lane of layer.lanes) section.append(row(lane, layer, window, now));
+    for (const lane of layer.lanes) section.append(row(lane, layer, { window, grid, now }));
     chart.append(section);
   }
   return chart;
 }
 
-function axis(window: Window, now: number): HTMLElement {
+function axis(grid: number[], window: Window, now: number): HTMLElement {
   const track = element('div', { class: 'track scale' });
-  for (const at of gridOf(window, 4)) {
+  for (const at of grid) {
     const label = window.to - window.from > 3 * DAY ? new Date(at).toLocaleDateString([], { day: 'numeric', month: 'short' }) : time(at);
     const left = place(window, at);
     // A label at the very edge would be cut off.
@@ -36,15 +37,23 @@ function positioned(kind: string, left: number, label = ''): HTMLElement {
   return made;
 }
 
-function row(lane: Lane, layer: Layer, window: Window, now: number): HTMLElement {
+interface Frame {
+  window: Window;
+  grid: number[];
+  now: number;
+}
+
+function row(lane: Lane, layer: Layer, { window, grid, now }: Frame): HTMLElement {
   const left = leftOf(lane, now);
   const over = lane.endedAt !== undefined || (lane.bar !== undefined && lane.bar.to <= now);
   const track = element('div', { class: 'track' });
   track.setAttribute('aria-hidden', 'true');
+  track.append(...grid.map((at) => positioned('line', place(window, at))));
   if (lane.bar) track.append(...barOf(lane, window, over));
   if (lane.tone === 'session') for (const at of new Set(layer.activities)) if (at >= window.from) track.append(positioned('deed', place(window, at)));
   track.append(positioned('now', place(window, now)));
   const name = element('span', { class: 'name' }, lane.name);
+  if (lane.detail) name.append(element('small', {}, lane.detail));
   if (lane.wins) name.append(' ', element('em', { class: 'wins' }, 'ends it first'));
   return element('div', { class: `lane ${lane.tone}${over ? ' over' : ''}${lane.wins ? ' first' : ''}` }, name, track, element('span', { class: 'left' }, left));
 }

@@ -1,6 +1,6 @@
 /** What the lanes show: from the server's graph of the session and this site's tokens. Draws nothing, asks no clock. */
 import type { Application, FamilyNode, Graph, Limit, Look, Upstream } from './desk.ts';
-import { reasonInWords, ruleInWords } from './words.ts';
+import { reasonInWords, ruleInWords, span } from './words.ts';
 
 /** A token that this site holds, as far as its text says. Instants are milliseconds of the server's clock. */
 export interface Held {
@@ -16,6 +16,8 @@ export interface Tokens {
 
 export interface Lane {
   name: string;
+  /** How long the limit is, and where that comes from. */
+  detail?: string;
   tone: 'upstream' | 'session' | 'application';
   /** When it began and ends; nothing where the lane only says something. */
   bar?: { from: number; to: number };
@@ -71,6 +73,7 @@ function sessionLayer(graph: Graph, session: NonNullable<Look['session']>, now: 
     const made: Lane = { name: title, tone: 'session', wins: false };
     if (!limit?.at) return made;
     made.bar = { from, to: at(limit.at) };
+    made.detail = lengthOf(graph.limits, limit);
     made.wins = !graph.end && graph.ends_first?.rule === `stored_${name === 'idle_timeout' ? 'idle' : 'absolute'}`;
     const stricter = lowered(graph.limits, limit);
     if (stricter !== undefined && !graph.end) made.stricterAt = stricter;
@@ -89,6 +92,13 @@ function sessionLayer(graph: Graph, session: NonNullable<Look['session']>, now: 
       ? `a lowered setting ends it at the next activity (${ruleInWords(graph.at_next_activity.rule)})`
       : `alive; the ${ruleInWords(graph.ends_first?.rule)} ends it first`;
   return { title: 'Session', state, lanes, activities: [at(session.began_at), at(session.last_active_at)] };
+}
+
+/** `5 min`, and today's setting where it is another one. */
+function lengthOf(limits: Limit[], stored: Limit): string {
+  const today = limits.find((one) => one.name === stored.name && one.ends === 'at the next activity');
+  const length = (limit: Limit) => span((limit.seconds ?? 0) * 1000);
+  return today && today.seconds !== stored.seconds ? `${length(stored)} (${length(today)} today)` : length(stored);
 }
 
 /** When today's setting ends the session at an activity, if that is before the stored deadline. */
@@ -121,8 +131,8 @@ function applicationLayer(application: Application, tokens: Tokens, here: boolea
 
 function familyLane(family: FamilyNode): Lane {
   const deadlines = family.limits.filter((one) => one.at && one.ends === 'by itself').map((one) => at(one.at as string));
-  const kind = family.kind === 'offline' ? 'offline' : 'of the session';
-  const lane: Lane = { name: `Refresh tokens (${kind}), generation ${family.generation}`, tone: 'application', wins: false };
+  const kind = family.kind === 'offline' ? 'offline' : 'online';
+  const lane: Lane = { name: `Refresh tokens, ${kind}`, detail: `generation ${family.generation}`, tone: 'application', wins: false };
   const from = at(family.last_exchanged_at);
   if (deadlines.length) lane.bar = { from, to: Math.min(...deadlines) };
   if (family.end) {

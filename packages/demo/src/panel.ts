@@ -1,7 +1,7 @@
-/** The panel beside a site: the lanes, the controls, what happened, and what to try. Redrawn each second. */
+/** The panel beside a site: the lanes, the controls, and what happened. Redrawn each second. */
 import type { Account } from './account.ts';
 import { windowOf, ZOOMS, type Zoom } from './axis.ts';
-import { controls } from './controls.ts';
+import { controls, type Controls } from './controls.ts';
 import { desk, type Look } from './desk.ts';
 import { element } from './dom.ts';
 import { draw } from './draw.ts';
@@ -16,6 +16,7 @@ const EACH = 1_000;
 export class Panel {
   readonly #account: Account;
   readonly #log: Log;
+  readonly #controls: Controls;
   readonly #clock = element('p', { class: 'clock', role: 'timer' });
   readonly #lanes = element('div', { class: 'lanes' });
   readonly #problem = element('p', { class: 'problem', role: 'alert' });
@@ -25,8 +26,9 @@ export class Panel {
   /** By the clock that only counts, when the last look came. */
   #lookedAt = 0;
 
-  constructor(account: Account, root: HTMLElement) {
+  constructor(account: Account) {
     this.#account = account;
+    this.#controls = controls({ account, look: () => this.#look, run: (deed) => this.run(deed) });
     this.#log = new Log(account.client.monitor);
     const zoom = element('select', { 'aria-label': 'Show' });
     for (const [value, name] of Object.entries(ZOOMS)) zoom.append(element('option', { value }, name));
@@ -34,13 +36,13 @@ export class Panel {
       this.#zoom = zoom.value as Zoom;
       this.#draw();
     });
-    root.append(
+    document.getElementById('tries')?.append(...tries(place.otherName));
+    document.getElementById('panel')?.append(
       element('header', {}, element('h2', {}, 'The session, live'), this.#clock, element('label', { class: 'zoom' }, 'Show ', zoom)),
       this.#problem,
       this.#lanes,
-      controls({ account, look: () => this.#look, run: (deed) => this.run(deed) }),
+      this.#controls.element,
       this.#log.element,
-      tries(place.client, place.otherName),
     );
     account.client.monitor.on('change', () => void this.look());
     account.client.subscribe(() => void this.look());
@@ -92,6 +94,7 @@ export class Panel {
       const alive = !look.graph?.end;
       this.#lanes.replaceChildren(draw(shown, windowOf(this.#zoom, now, this.#zoom === 'nearest' && alive ? own : deadlines), now));
     }
+    this.#controls.update(look);
     this.#log.show(look);
   }
 }

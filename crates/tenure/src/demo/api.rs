@@ -32,9 +32,9 @@ async fn preflight() -> StatusCode {
 async fn orders(State(demo): State<Arc<Demo>>, headers: HeaderMap) -> Response {
     answer(&demo, &headers, "read:orders", |name| {
         json!({ "for": name, "orders": [
-            { "id": "1042", "what": "Walnut desk", "state": "on its way" },
-            { "id": "1038", "what": "Brass reading lamp", "state": "delivered" },
-            { "id": "1017", "what": "Linen armchair", "state": "delivered" },
+            { "id": "1042", "what": "Walnut desk", "piece": "desk", "state": "on its way" },
+            { "id": "1038", "what": "Brass reading lamp", "piece": "lamp", "state": "delivered" },
+            { "id": "1017", "what": "Linen armchair", "piece": "chair", "state": "delivered" },
         ]})
     })
 }

@@ -19,12 +19,22 @@ pub async fn panel(State(demo): State<Arc<Demo>>, request: Request, next: Next) 
         return refused("the panel answers only the demo's own sites, on this machine");
     };
     if request.method() == Method::OPTIONS {
-        return allowed(StatusCode::NO_CONTENT.into_response(), origin);
+        return with_cookies(allowed(StatusCode::NO_CONTENT.into_response(), origin));
     }
     if !is_json(headers) {
-        return allowed(refused("the panel takes application/json"), origin);
+        let refused = refused("the panel takes application/json");
+        return with_cookies(allowed(refused, origin));
     }
-    allowed(next.run(request).await, origin)
+    with_cookies(allowed(next.run(request).await, origin))
+}
+
+/// One of the answers takes the server's cookie away.
+fn with_cookies(mut response: Response) -> Response {
+    response.headers_mut().insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
+    response
 }
 
 /// Lets the two sites read the API's answers. Who is asking is the access token's matter.

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -26,6 +26,7 @@ pub fn router(demo: &Arc<Demo>) -> Router {
         .route("/demo/limits", post(limits).options(preflight))
         .route("/demo/clock", post(clock).options(preflight))
         .route("/demo/end", post(end).options(preflight))
+        .route("/demo/drop-cookie", post(drop_cookie).options(preflight))
         .layer(guarded)
         .with_state(demo.clone())
 }
@@ -104,17 +105,20 @@ enum NewLimits {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Named {
+    /// What the demo began with.
+    Start,
     ShortLived,
     Sensitive,
     LongLived,
 }
 
 impl Named {
-    const fn name(self) -> &'static str {
+    fn file(self, demo: &Demo) -> String {
         match self {
-            Self::ShortLived => "short-lived",
-            Self::Sensitive => "sensitive",
-            Self::LongLived => "long-lived",
+            Self::Start => tenant::file(&demo.at, &demo.password),
+            Self::ShortLived => tenant::profile(demo, "short-lived"),
+            Self::Sensitive => tenant::profile(demo, "sensitive"),
+            Self::LongLived => tenant::profile(demo, "long-lived"),
         }
     }
 }
@@ -125,7 +129,7 @@ async fn limits(State(demo): State<Arc<Demo>>, request: Request) -> Response {
         Err(response) => return response,
     };
     let text = match new {
-        NewLimits::Profile { profile } => tenant::profile(&demo, profile.name()),
+        NewLimits::Profile { profile } => profile.file(&demo),
         NewLimits::Seconds {
             idle_timeout,
             absolute_lifetime,
@@ -232,6 +236,15 @@ async fn by_password_change(demo: &Demo) -> anyhow::Result<bool> {
         Ok(true)
     });
     Ok(changed.await?)
+}
+
+/// The browser keeps the cookies of all ports of this host together, so that this one can take away
+/// the server's. The session knows nothing of it.
+async fn drop_cookie(State(demo): State<Arc<Demo>>) -> Response {
+    let mut response = done();
+    let cookie = demo.app.clear_session_cookie();
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }
 
 fn done() -> Response {

@@ -2,7 +2,8 @@
 import { Account } from '../account.ts';
 import { element } from '../dom.ts';
 import { Panel } from '../panel.ts';
-import { reasonInWords } from '../words.ts';
+import { reasonInWords, span } from '../words.ts';
+import { playTheThief } from './thief.ts';
 
 interface Post {
   by: string;
@@ -13,56 +14,97 @@ interface Post {
 const account = new Account('read:posts', { cacheLocation: 'localstorage' });
 const { client } = account;
 const site = document.getElementById('site') as HTMLElement;
-const panel = document.getElementById('panel') as HTMLElement;
 
 let posts: Post[] = [];
 let problem: string | undefined;
+let story: string[] = [];
 
-async function load(): Promise<void> {
+/** What a click does; what goes wrong is shown. */
+async function run(deed: () => Promise<unknown>): Promise<void> {
   try {
     problem = undefined;
-    posts = (await account.ask<{ posts: Post[] }>('/posts')).posts;
+    await deed();
   } catch (error) {
     problem = (error as Error).message;
   }
   draw();
 }
 
-const button = (name: string, click: () => void, kind = 'plain') => element('button', { type: 'button', class: kind, click }, name);
+const load = () =>
+  run(async () => {
+    posts = (await account.ask<{ posts: Post[] }>('/posts')).posts;
+  });
+
+const steal = () => {
+  story = [];
+  return run(() =>
+    playTheThief(account, (step) => {
+      story.push(step);
+      draw();
+    }),
+  );
+};
+
+const button = (name: string, deed: () => Promise<unknown>, kind = 'plain') => element('button', { type: 'button', class: kind, click: () => void deed() }, name);
 
 function head(): HTMLElement {
   const { isAuthenticated, user } = client.authState;
-  const who = isAuthenticated
-    ? [element('span', { class: 'who' }, user?.name ?? user?.email ?? ''), button('Sign out', () => void account.signOut())]
-    : [button('Sign in', () => void account.signIn(), 'primary')];
+  const over = client.monitor.state.status === 'ended';
+  const who: HTMLElement[] = isAuthenticated ? [element('span', { class: 'who' }, user?.name ?? '')] : [];
+  if (isAuthenticated && !over) who.push(button('Sign out', () => run(account.signOut)));
+  else who.push(button('Sign in', () => run(account.signIn), 'primary'));
   return element('header', { class: 'top' }, element('span', { class: 'brand' }, 'The Commons'), element('nav', { 'aria-label': 'Account' }, ...who));
 }
 
-function body(): HTMLElement[] {
+/** How the session stands, where the person should know. */
+function notes(): HTMLElement[] {
   const { state } = client.monitor;
-  const notes = [account.problem, problem].filter((one) => one !== undefined).map((one) => element('p', { class: 'problem', role: 'alert' }, one));
-  if (state.status === 'ended') notes.push(element('p', { class: 'notice', role: 'status' }, `The session is over: ${reasonInWords(state.reason)}.`));
-  if (!client.authState.isAuthenticated) {
-    const words = 'A place to talk about sessions. Sign in as ada@example.com; the password is printed in your terminal.';
-    return [...notes, element('h1', {}, 'Good evening'), element('p', { class: 'lead' }, words)];
+  const wrong = [account.problem, problem].filter((one) => one !== undefined);
+  const made: HTMLElement[] = wrong.map((one) => element('p', { class: 'problem', role: 'alert' }, one));
+  if (state.status === 'warning') {
+    const left = span((state.secondsLeft ?? 0) * 1000);
+    const note = element('div', { class: 'notice warning', role: 'group', 'aria-label': 'The session ends soon' }, element('p', {}, `Your session ends in ${left}.`));
+    if (state.extendable) note.append(button('Stay signed in', () => run(() => client.monitor.extend()), 'primary'));
+    made.push(note);
   }
+  if (state.status === 'ended') {
+    const still = client.authState.isAuthenticated ? ' This site goes on with an offline refresh token, which outlives the session.' : '';
+    made.push(element('p', { class: 'notice', role: 'status' }, `The session is over: ${reasonInWords(state.reason)}.${still}`));
+  }
+  return made;
+}
+
+function posted(): HTMLElement {
   const list = element('ul', { class: 'posts' });
-  for (const post of posts) list.append(element('li', {}, element('strong', {}, post.title), element('span', {}, `${post.by}, ${post.replies} replies`)));
-  return [...notes, element('h1', {}, 'Latest posts'), list, button('Load again', () => void load())];
+  for (const { title, by, replies } of posts) list.append(element('li', {}, element('strong', {}, title), element('span', {}, `${by} · ${replies} replies`)));
+  return list;
+}
+
+function thief(): HTMLElement {
+  const steps = element('ol', { 'aria-live': 'polite' }, ...story.map((step) => element('li', {}, step)));
+  return element(
+    'section',
+    { class: 'thief', 'aria-label': 'A thief' },
+    element('h2', {}, 'A thief in the page'),
+    element('p', {}, 'This forum keeps its refresh token in local storage, where every script can read it. (The shop keeps its own in a worker.)'),
+    button('Play the thief', steal),
+    steps,
+  );
 }
 
 function draw(): void {
-  site.replaceChildren(head(), element('main', {}, ...body()));
+  const words = 'Talk about how long things last. Sign in as ada@example.com; the password is printed in your terminal.';
+  const body = client.authState.isAuthenticated
+    ? [element('h1', {}, 'Latest posts'), posted(), button('Load again', load), thief()]
+    : [element('h1', {}, 'A forum for patient people'), element('p', { class: 'lead' }, words)];
+  site.replaceChildren(head(), element('main', {}, ...notes(), ...body));
 }
 
 draw();
 await account.begin();
-new Panel(account, panel);
-client.subscribe(() => draw());
-client.monitor.subscribe(() => draw());
-if (location.hash === '#sign-out') {
-  history.replaceState(null, '', '/');
-  if (client.authState.isAuthenticated) await account.signOut();
-}
+new Panel(account);
+client.subscribe(draw);
+client.monitor.subscribe(draw);
+await account.signOutIfAsked();
 draw();
 if (client.authState.isAuthenticated) await load();

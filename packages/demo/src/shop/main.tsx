@@ -8,8 +8,5 @@ const account = new Account('read:orders', { refreshTokenMode: 'online' });
 
 createRoot(document.getElementById('site') as HTMLElement).render(<Shop account={account} />);
 await account.begin();
-new Panel(account, document.getElementById('panel') as HTMLElement);
-if (location.hash === '#sign-out') {
-  history.replaceState(null, '', '/');
-  if (account.client.authState.isAuthenticated) await account.signOut();
-}
+new Panel(account);
+await account.signOutIfAsked();

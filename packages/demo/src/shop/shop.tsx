@@ -1,10 +1,12 @@
-import { useEffect, useState, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
 import type { Account } from '../account.ts';
-import { reasonInWords } from '../words.ts';
+import { reasonInWords, span } from '../words.ts';
+import { Picture, type Piece } from './pictures.tsx';
 
 interface Order {
   id: string;
   what: string;
+  piece: Piece;
   state: string;
 }
 
@@ -16,36 +18,55 @@ export function Shop({ account }: { account: Account }) {
       <header className="top">
         <span className="brand">Oak &amp; Ember</span>
         <nav aria-label="Account">
+          {isAuthenticated && <span className="who">{user?.name}</span>}
           {isAuthenticated ? (
-            <>
-              <span className="who">{user?.name ?? user?.email}</span>
-              <button type="button" className="plain" onClick={() => void account.signOut()}>Sign out</button>
-            </>
+            <button type="button" className="plain" onClick={() => void account.signOut()}>Sign out</button>
           ) : (
             <button type="button" className="primary" onClick={() => void account.signIn()}>Sign in</button>
           )}
         </nav>
       </header>
       <main>
-        <Ended account={account} />
-        {isAuthenticated ? <Orders account={account} /> : <Welcome account={account} />}
+        {account.problem !== undefined && <p className="problem" role="alert">{account.problem}</p>}
+        <Session account={account} />
+        {isAuthenticated ? <Orders account={account} /> : <Welcome />}
       </main>
     </>
   );
 }
 
-function Ended({ account: { client } }: { account: Account }) {
+function Session({ account: { client } }: { account: Account }) {
   const state = useSyncExternalStore((changed) => client.monitor.subscribe(changed), () => client.monitor.state);
-  if (state.status !== 'ended') return null;
-  return <p className="notice" role="status">The session is over: {reasonInWords(state.reason)}.</p>;
+  if (state.status === 'ended') return <p className="notice" role="status">The session is over: {reasonInWords(state.reason)}.</p>;
+  if (state.status !== 'warning') return null;
+  return (
+    <div className="notice warning" role="group" aria-label="The session ends soon">
+      <p>Your session ends in {span((state.secondsLeft ?? 0) * 1000)}.</p>
+      {state.extendable && <button type="button" className="primary" onClick={() => void client.monitor.extend()}>Stay signed in</button>}
+    </div>
+  );
 }
 
-function Welcome({ account }: { account: Account }) {
+const SHOWN: [Piece, string, string][] = [
+  ['desk', 'Walnut desk', '€ 890'],
+  ['lamp', 'Brass lamp', '€ 140'],
+  ['chair', 'Linen armchair', '€ 620'],
+];
+
+function Welcome() {
   return (
     <>
-      {account.problem !== undefined && <p className="problem" role="alert">{account.problem}</p>}
       <h1>Furniture that outlasts its maker</h1>
       <p className="lead">Sign in as ada@example.com to see your orders; the password is printed in your terminal.</p>
+      <ul className="pieces">
+        {SHOWN.map(([piece, name, price]) => (
+          <li key={piece}>
+            <Picture of={piece} />
+            <strong>{name}</strong>
+            <span>{price}</span>
+          </li>
+        ))}
+      </ul>
     </>
   );
 }
@@ -53,24 +74,25 @@ function Welcome({ account }: { account: Account }) {
 function Orders({ account }: { account: Account }) {
   const [orders, setOrders] = useState<Order[]>([]);
   const [problem, setProblem] = useState<string>();
-  const load = async () => {
+  const load = useCallback(async () => {
     try {
       setProblem(undefined);
       setOrders((await account.ask<{ orders: Order[] }>('/orders')).orders);
     } catch (error) {
       setProblem((error as Error).message);
     }
-  };
-  useEffect(() => void load(), []);
+  }, [account]);
+  useEffect(() => void load(), [load]);
   return (
     <>
       <h1>Your orders</h1>
       {problem !== undefined && <p className="problem" role="alert">{problem}</p>}
       <ul className="orders">
-        {orders.map((order) => (
-          <li key={order.id}>
-            <strong>{order.what}</strong>
-            <span>No. {order.id}, {order.state}</span>
+        {orders.map(({ id, what, piece, state }) => (
+          <li key={id}>
+            <Picture of={piece} />
+            <strong>{what}</strong>
+            <span>No. {id} · {state}</span>
           </li>
         ))}
       </ul>
