@@ -1,5 +1,6 @@
-//! The one tool: `cargo xtask test`, `tidy`, `bench`. `.ci/run` calls it.
+//! The one tool: `cargo xtask test`, `tidy`, `assets`, `bench`. `.ci/run` calls it.
 
+mod assets;
 mod bench;
 mod named_tests;
 mod run;
@@ -25,6 +26,8 @@ enum Command {
     },
     /// Format, lints and the rules of this repository
     Tidy,
+    /// Build the sites of `tenure demo`, which the binary embeds
+    Assets,
     /// Measure the release server against the machine's own limits
     Bench(bench::Args),
 }
@@ -33,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Test { full } => test::run(full),
         Command::Tidy => tidy::run(),
+        Command::Assets => assets::run(),
         Command::Bench(args) => bench::run(&args),
     }
 }

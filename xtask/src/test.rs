@@ -1,5 +1,6 @@
 //! `cargo xtask test`: installs what the tests need, then runs everything.
 
+use crate::assets;
 use crate::run::{cargo, check, root, say};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
@@ -33,17 +34,13 @@ fn full_or_not(command: &mut Command, full: bool) -> &mut Command {
 /// Foreign clients and a real browser against the built server.
 fn end_to_end(chromium: &Path, full: bool) -> anyhow::Result<()> {
     let folder = root().join("e2e");
-    // `npm ci` installs exactly what the lock file names; it downloads no browser.
-    check(
-        Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(root()),
-    )?;
+    assets::install()?;
     // The pages of the end-to-end tests load the packages as they are published.
     for script in ["build", "test"] {
         let packages = ["run", "--workspaces", "--if-present", script];
         check(Command::new("npm").args(packages).current_dir(root()))?;
     }
+    assets::check_fresh()?;
     let mut tests = Command::new("node");
     tests
         .args(["--test", "--test-concurrency=1", "test/"])

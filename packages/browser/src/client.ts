@@ -68,7 +68,9 @@ class Client implements TenureClient {
     };
     monitor.on('ended', ({ reason }) => {
       const { last } = this.#account;
-      if (last && (last.claims.sid ?? monitor.endedSid) === monitor.endedSid) this.#tokens.forget(ENDS_EVERYTHING.includes(reason));
+      // Online refresh tokens end with the session, whatever ended it.
+      const evenRefreshing = this.#options.refreshTokenMode === 'online' || ENDS_EVERYTHING.includes(reason);
+      if (last && (last.claims.sid ?? monitor.endedSid) === monitor.endedSid) this.#tokens.forget(evenRefreshing);
     });
     return monitor;
   }

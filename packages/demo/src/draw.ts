@@ -53,8 +53,9 @@ function row(lane: Lane, layer: Layer, { window, grid, now }: Frame): HTMLElemen
   if (lane.tone === 'session') for (const at of new Set(layer.activities)) if (at >= window.from) track.append(positioned('deed', place(window, at)));
   track.append(positioned('now', place(window, now)));
   const name = element('span', { class: 'name' }, lane.name);
-  if (lane.detail) name.append(element('small', {}, lane.detail));
-  if (lane.wins) name.append(' ', element('em', { class: 'wins' }, 'ends it first'));
+  const small = element('small', {}, lane.detail ?? '');
+  if (lane.wins) small.append(' · ', element('em', {}, 'ends it first'));
+  if (small.textContent) name.append(small);
   return element('div', { class: `lane ${lane.tone}${over ? ' over' : ''}${lane.wins ? ' first' : ''}` }, name, track, element('span', { class: 'left' }, left));
 }
 
@@ -65,7 +66,7 @@ function barOf(lane: Lane, window: Window, over: boolean): HTMLElement[] {
   bar.style.left = `${start}%`;
   bar.style.width = `${Math.max(0, end - start)}%`;
   const parts = [bar];
-  if (to > window.to) parts.push(positioned('beyond', 100, '›'));
+  if (to > window.to) parts.push(...(over ? [] : [positioned('beyond', 100, '›')]));
   else if (to > window.from) parts.push(positioned(over ? 'deadline gone' : 'deadline', place(window, to)));
   if (lane.stricterAt !== undefined) parts.push(positioned('stricter', place(window, lane.stricterAt)));
   if (lane.endedAt !== undefined) parts.push(positioned('end', place(window, lane.endedAt)));

@@ -138,7 +138,7 @@ function familyLane(family: FamilyNode): Lane {
   if (family.end) {
     lane.endedAt = at(family.end.at);
     lane.bar ??= { from, to: lane.endedAt };
-    lane.note = `ended: ${reasonInWords(family.end.reason)}`;
+    lane.detail += `: ${reasonInWords(family.end.reason)}`;
   } else if (!lane.bar) {
     lane.note = 'end with the session';
   }

@@ -40,6 +40,7 @@ export class Log {
     // Readers are told of what is new, not of the same lines each second.
     if (text === this.#shown) return;
     this.#shown = text;
+    if (!lines.length) lines.push({ at: Date.parse(look.now), from: 'server', text: 'waits for somebody to sign in' });
     this.#list.replaceChildren(
       ...lines.map(({ at, from, text }) => element('li', {}, element('time', {}, time(at)), element('span', { class: 'source' }, from), text)),
     );

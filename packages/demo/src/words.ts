@@ -34,6 +34,7 @@ export const CODES: Record<string, string> = {
   ferrt: 'refresh token reused: its family ends',
   srrt: 'refresh token revoked',
   session_revoked: 'session ended',
+  session_extended: 'session kept alive',
   oidc_backchannel_logout_succeeded: 'application told of the end',
   oidc_backchannel_logout_failed: 'telling an application failed',
 };

@@ -1,6 +1,7 @@
-import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
+import { SessionTimeoutModal, useSession, useTenure } from '@tenure/react';
+import { useCallback, useEffect, useState } from 'react';
 import type { Account } from '../account.ts';
-import { reasonInWords, span } from '../words.ts';
+import { reasonInWords } from '../words.ts';
 import { Picture, type Piece } from './pictures.tsx';
 
 interface Order {
@@ -11,8 +12,10 @@ interface Order {
 }
 
 export function Shop({ account }: { account: Account }) {
-  const { client } = account;
-  const { isAuthenticated, user } = useSyncExternalStore((changed) => client.subscribe(changed), () => client.authState);
+  const { isLoading, isAuthenticated, user, error } = useTenure();
+  useEffect(() => {
+    if (!isLoading) void account.signOutIfAsked();
+  }, [account, isLoading]);
   return (
     <>
       <header className="top">
@@ -27,24 +30,19 @@ export function Shop({ account }: { account: Account }) {
         </nav>
       </header>
       <main>
-        {account.problem !== undefined && <p className="problem" role="alert">{account.problem}</p>}
-        <Session account={account} />
+        {error && <p className="problem" role="alert">{error.message}</p>}
+        <Ended />
         {isAuthenticated ? <Orders account={account} /> : <Welcome />}
       </main>
+      {/* The landing page after the end is this one: what the panel shows then is worth seeing. */}
+      <SessionTimeoutModal atEnd={{ goTo: '/' }} />
     </>
   );
 }
 
-function Session({ account: { client } }: { account: Account }) {
-  const state = useSyncExternalStore((changed) => client.monitor.subscribe(changed), () => client.monitor.state);
-  if (state.status === 'ended') return <p className="notice" role="status">The session is over: {reasonInWords(state.reason)}.</p>;
-  if (state.status !== 'warning') return null;
-  return (
-    <div className="notice warning" role="group" aria-label="The session ends soon">
-      <p>Your session ends in {span((state.secondsLeft ?? 0) * 1000)}.</p>
-      {state.extendable && <button type="button" className="primary" onClick={() => void client.monitor.extend()}>Stay signed in</button>}
-    </div>
-  );
+function Ended() {
+  const { status, reason } = useSession();
+  return status === 'ended' ? <p className="notice" role="status">The session is over: {reasonInWords(reason)}.</p> : null;
 }
 
 const SHOWN: [Piece, string, string][] = [
