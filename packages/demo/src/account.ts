@@ -40,18 +40,22 @@ export class Account {
     } catch (error) {
       this.problem = (error as Error).message;
     }
-    this.client.monitor.start();
+    // What an earlier page stored may be over since then.
+    if (this.client.authState.isAuthenticated) await this.client.monitor.checkNow();
   }
 
   signIn = () => this.client.loginWithRedirect({ loginHint: 'ada@example.com' });
 
   signOut = () => this.client.logout({ returnTo: `${location.origin}/` });
 
-  /** Whether a press on “Sign out” elsewhere brought the person here. */
-  async signOutIfAsked(): Promise<void> {
-    if (location.hash !== '#sign-out') return;
+  /** A button of the other site may have brought the person here. */
+  async obey(): Promise<void> {
+    const { hash } = location;
+    if (hash !== '#sign-in' && hash !== '#sign-out') return;
     history.replaceState(null, '', '/');
-    if (this.client.authState.isAuthenticated) await this.signOut();
+    const { isAuthenticated } = this.client.authState;
+    if (hash === '#sign-out' && isAuthenticated) await this.signOut();
+    if (hash === '#sign-in' && !isAuthenticated) await this.signIn();
   }
 
   /** Asks the API; one 401 is answered with a new token, since the server's clock may have been moved. */

@@ -11,15 +11,26 @@ const MINUTE = 60_000;
 /** Where "now" stands in the window. */
 const PAST = 0.25;
 
+/** Ahead of `now`, and looking back to `since` where nothing lies ahead. */
+export interface Span {
+  now: number;
+  since: number;
+  deadlines: number[];
+}
+
 /** A window around `now` in which the zoom's deadline stands well to the right. */
-export function windowOf(zoom: Zoom, now: number, deadlines: number[]): Window {
+export function windowOf(zoom: Zoom, { now, since, deadlines }: Span): Window {
   const ahead = deadlines.map((at) => at - now).filter((left) => left > 0);
+  if (!ahead.length && (zoom === 'nearest' || zoom === 'all')) {
+    const past = Math.max(MINUTE, now - since);
+    return { from: now - past * 1.1, to: now + past * 0.4 };
+  }
   const future = {
     nearest: Math.max(MINUTE, Math.min(...ahead, 365 * 24 * 60 * MINUTE) * 1.5),
     hour: 60 * MINUTE,
     day: 24 * 60 * MINUTE,
     all: Math.max(MINUTE, ...ahead) * 1.1,
-  }[ahead.length ? zoom : 'hour'];
+  }[zoom];
   return { from: now - (future * PAST) / (1 - PAST), to: now + future };
 }
 

@@ -105,7 +105,7 @@ function here(board: Board): HTMLElement {
   deeds.addEventListener('change', () => countDeeds(deeds.checked));
   return group(
     'This browser',
-    link(`Open the ${place.otherName}`, `${place.other}/`),
+    link(`Sign in at the ${place.otherName}`, `${place.other}/#sign-in`),
     button(board, 'Keep the session alive', () => client.monitor.extend()),
     button(board, 'Forget the tokens here', () => client.logout({ openUrl: false })),
     button(board, "Delete the server's cookie", () => desk.dropCookie()),

@@ -16,7 +16,14 @@ export function draw(layers: Layer[], window: Window, now: number): HTMLElement 
     for (const lane of layer.lanes) section.append(row(lane, layer, { window, grid, now }));
     chart.append(section);
   }
+  chart.append(legend());
   return chart;
+}
+
+function legend(): HTMLElement {
+  const sign = (kind: string, meaning: string) => element('li', {}, element('span', { class: `sign ${kind}`, 'aria-hidden': 'true' }), meaning);
+  const signs = [sign('deed', 'an activity'), sign('deadline', 'a deadline'), sign('stricter', 'a lowered setting'), sign('end', 'the end'), sign('now', 'now')];
+  return element('ul', { class: 'legend', 'aria-label': 'Signs' }, ...signs);
 }
 
 function axis(grid: number[], window: Window, now: number): HTMLElement {

@@ -25,8 +25,8 @@ export class Log {
     monitor.on('warning', (state) =>
       this.#hear(`warning: the session ends in ${span((state.secondsLeft ?? 0) * 1000)}${state.extendable ? '' : ', and cannot be extended'}`),
     );
-    monitor.on('extended', (state) => this.#hear(`extended: it ends ${time((state.endsAt ?? 0) + this.#ahead)} at the earliest`));
-    monitor.on('ended', (state) => this.#hear(`ended: ${reasonInWords(state.reason)}${state.rule ? ` (${ruleInWords(state.rule)})` : ''}`));
+    monitor.on('extended', (state) => this.#hear(`extended: kept alive until ${time((state.endsAt ?? 0) + this.#ahead)}`));
+    monitor.on('ended', (state) => this.#hear(`ended: ${reasonInWords(state.reason)}${ruleInWords(state.rule) && ` (${ruleInWords(state.rule)})`}`));
   }
 
   #hear(text: string): void {

@@ -1,11 +1,11 @@
 /** The panel beside a site: the lanes, the controls, and what happened. Redrawn each second. */
 import type { Account } from './account.ts';
-import { windowOf, ZOOMS, type Zoom } from './axis.ts';
+import { windowOf, ZOOMS, type Span, type Zoom } from './axis.ts';
 import { controls, type Controls } from './controls.ts';
 import { desk, type Look } from './desk.ts';
 import { element } from './dom.ts';
 import { draw } from './draw.ts';
-import { layers, type Tokens } from './lanes.ts';
+import { layers, type Layer, type Tokens } from './lanes.ts';
 import { Log } from './log.ts';
 import { place } from './place.ts';
 import { tries } from './tries.ts';
@@ -76,6 +76,13 @@ export class Panel {
     this.#draw();
   }
 
+  /** The next end is the session's; the other zooms show what hangs on it too. */
+  #span(shown: Layer[], look: Look, now: number): Span {
+    const lanes = shown.flatMap((layer) => layer.lanes).filter((lane) => this.#zoom !== 'nearest' || lane.tone === 'session');
+    const deadlines = lanes.filter((lane) => lane.endedAt === undefined).map((lane) => lane.bar?.to ?? 0);
+    return { now, since: Date.parse(look.session?.began_at ?? look.now), deadlines };
+  }
+
   #draw(): void {
     const look = this.#look;
     if (!look) {
@@ -89,10 +96,7 @@ export class Panel {
     if (!shown.length) {
       this.#lanes.replaceChildren(element('p', { class: 'empty' }, 'No session yet. Sign in, and each of its deadlines appears here as a lane.'));
     } else {
-      const deadlines = shown.flatMap((layer) => layer.lanes.filter((lane) => lane.endedAt === undefined).map((lane) => lane.bar?.to ?? 0));
-      const own = shown.filter((layer) => layer.title === 'Session').flatMap((layer) => layer.lanes.map((lane) => lane.bar?.to ?? 0));
-      const alive = !look.graph?.end;
-      this.#lanes.replaceChildren(draw(shown, windowOf(this.#zoom, now, this.#zoom === 'nearest' && alive ? own : deadlines), now));
+      this.#lanes.replaceChildren(draw(shown, windowOf(this.#zoom, this.#span(shown, look, now)), now));
     }
     this.#controls.update(look);
     this.#log.show(look);

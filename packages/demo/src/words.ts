@@ -40,7 +40,8 @@ export const CODES: Record<string, string> = {
 };
 
 export const reasonInWords = (reason: string | undefined) => REASONS[reason ?? ''] ?? reason ?? 'the server does not say why';
-export const ruleInWords = (rule: string | undefined) => RULES[rule ?? ''] ?? rule ?? '';
+/** Other rules say no more than the reason does. */
+export const ruleInWords = (rule: string | undefined) => RULES[rule ?? ''] ?? '';
 
 /** `4 min 59 s`, `2 h 5 min`, `99 days 23 h`. */
 export function span(milliseconds: number): string {

@@ -13,7 +13,6 @@ interface Post {
 
 const account = new Account('read:posts', { cacheLocation: 'localstorage' });
 const { client } = account;
-const site = document.getElementById('site') as HTMLElement;
 
 let posts: Post[] = [];
 let problem: string | undefined;
@@ -47,31 +46,40 @@ const steal = () => {
 
 const button = (name: string, deed: () => Promise<unknown>, kind = 'plain') => element('button', { type: 'button', class: kind, click: () => void deed() }, name);
 
-function head(): HTMLElement {
+const who = element('nav', { 'aria-label': 'Account' });
+const countdown = element('p', { role: 'timer' });
+const stay = button('Stay signed in', () => run(() => client.monitor.extend()), 'primary');
+const warning = element('div', { class: 'notice warning', role: 'group', 'aria-label': 'The session ends soon' }, countdown, stay);
+const notes = element('div', {});
+const body = element('div', {});
+
+/** Leaves alone what looks the same: whoever has the focus in there keeps it. */
+function show(place: HTMLElement, ...children: HTMLElement[]): void {
+  const fresh = place.cloneNode() as HTMLElement;
+  fresh.append(...children);
+  if (!fresh.isEqualNode(place)) place.replaceChildren(...fresh.childNodes);
+}
+
+function drawAccount(over: boolean): void {
   const { isAuthenticated, user } = client.authState;
-  const over = client.monitor.state.status === 'ended';
-  const who: HTMLElement[] = isAuthenticated ? [element('span', { class: 'who' }, user?.name ?? '')] : [];
-  if (isAuthenticated && !over) who.push(button('Sign out', () => run(account.signOut)));
-  else who.push(button('Sign in', () => run(account.signIn), 'primary'));
-  return element('header', { class: 'top' }, element('span', { class: 'brand' }, 'The Commons'), element('nav', { 'aria-label': 'Account' }, ...who));
+  const name = element('span', { class: 'who' }, user?.name ?? '');
+  const act = isAuthenticated && !over ? button('Sign out', () => run(account.signOut)) : button('Sign in', () => run(account.signIn), 'primary');
+  show(who, ...(isAuthenticated ? [name, act] : [act]));
 }
 
 /** How the session stands, where the person should know. */
-function notes(): HTMLElement[] {
+function drawNotes(): void {
   const { state } = client.monitor;
+  warning.hidden = state.status !== 'warning';
+  stay.hidden = !state.extendable;
+  countdown.textContent = `Your session ends in ${span((state.secondsLeft ?? 0) * 1000)}.`;
   const wrong = [account.problem, problem].filter((one) => one !== undefined);
   const made: HTMLElement[] = wrong.map((one) => element('p', { class: 'problem', role: 'alert' }, one));
-  if (state.status === 'warning') {
-    const left = span((state.secondsLeft ?? 0) * 1000);
-    const note = element('div', { class: 'notice warning', role: 'group', 'aria-label': 'The session ends soon' }, element('p', {}, `Your session ends in ${left}.`));
-    if (state.extendable) note.append(button('Stay signed in', () => run(() => client.monitor.extend()), 'primary'));
-    made.push(note);
-  }
   if (state.status === 'ended') {
     const still = client.authState.isAuthenticated ? ' This site goes on with an offline refresh token, which outlives the session.' : '';
     made.push(element('p', { class: 'notice', role: 'status' }, `The session is over: ${reasonInWords(state.reason)}.${still}`));
   }
-  return made;
+  show(notes, ...made);
 }
 
 function posted(): HTMLElement {
@@ -93,18 +101,20 @@ function thief(): HTMLElement {
 }
 
 function draw(): void {
+  drawAccount(client.monitor.state.status === 'ended');
+  drawNotes();
   const words = 'Talk about how long things last. Sign in as ada@example.com; the password is printed in your terminal.';
-  const body = client.authState.isAuthenticated
-    ? [element('h1', {}, 'Latest posts'), posted(), button('Load again', load), thief()]
-    : [element('h1', {}, 'A forum for patient people'), element('p', { class: 'lead' }, words)];
-  site.replaceChildren(head(), element('main', {}, ...notes(), ...body));
+  if (client.authState.isAuthenticated) show(body, element('h1', {}, 'Latest posts'), posted(), button('Load again', load), thief());
+  else show(body, element('h1', {}, 'A forum for patient people'), element('p', { class: 'lead' }, words));
 }
 
+const top = element('header', { class: 'top' }, element('span', { class: 'brand' }, 'The Commons'), who);
+document.getElementById('site')?.append(top, element('main', {}, warning, notes, body));
 draw();
 await account.begin();
 new Panel(account);
 client.subscribe(draw);
 client.monitor.subscribe(draw);
-await account.signOutIfAsked();
+await account.obey();
 draw();
 if (client.authState.isAuthenticated) await load();

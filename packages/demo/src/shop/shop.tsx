@@ -14,7 +14,7 @@ interface Order {
 export function Shop({ account }: { account: Account }) {
   const { isLoading, isAuthenticated, user, error } = useTenure();
   useEffect(() => {
-    if (!isLoading) void account.signOutIfAsked();
+    if (!isLoading) void account.obey();
   }, [account, isLoading]);
   return (
     <>
