@@ -14,6 +14,7 @@ mod browser;
 mod command_line;
 mod connections;
 mod cors;
+mod demo;
 mod discovery;
 mod dpop;
 mod dpop_resources;
