@@ -1,4 +1,4 @@
-// `tenure demo` on four free ports, and people who play with it.
+// `tenure demo` on five free ports, and people who play with it.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -14,11 +14,11 @@ const isFree = (port) =>
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
 
-async function fourPorts() {
+async function fivePorts() {
   for (;;) {
     const port = await freePort();
-    const rest = await Promise.all([1, 2, 3].map((offset) => isFree(port + offset)));
-    if (port < 65_532 && rest.every(Boolean)) return port;
+    const rest = await Promise.all([1, 2, 3, 4].map((offset) => isFree(port + offset)));
+    if (port < 65_531 && rest.every(Boolean)) return port;
   }
 }
 
@@ -26,7 +26,7 @@ export class Demo {
   static async start() {
     const demo = new Demo();
     demo.folder = mkdtempSync(join(tmpdir(), 'tenure-e2e-demo-'));
-    demo.port = await fourPorts();
+    demo.port = await fivePorts();
     [demo.server, demo.shop, demo.forum, demo.api] = [0, 1, 2, 3].map((offset) => `http://localhost:${demo.port + offset}`);
     const env = { ...process.env, RUST_LOG: 'error', TMPDIR: demo.folder };
     demo.child = spawn(binary, ['demo', '--port', `${demo.port}`, '--no-open'], { stdio: ['ignore', 'pipe', 'inherit'], env });

@@ -1,4 +1,4 @@
-// `tenure demo`: the five experiments that its sites propose, and the rest of the panel.
+// `tenure demo`: the experiments that its sites propose, and the rest of the panel.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Demo } from '../lib/demo.mjs';
@@ -125,6 +125,26 @@ for (const [button, words] of [
     await visitor.context.close();
   });
 }
+
+test('experiment 6: a session upstream caps the one that began with it', async () => {
+  const visitor = await demo.visitor(browser);
+  const shop = await visitor.open(demo.shop);
+  await visitor.press(shop, 'Sensitive');
+  await shop.waitForFunction(() => document.querySelector('[aria-label="Idle timeout, in minutes"]').value === '60');
+  await shop.getByRole('button', { name: 'Sign in' }).click();
+  await shop.getByRole('link', { name: 'Northwind ID' }).click();
+  await shop.waitForURL((url) => url.port === `${demo.port + 4}`);
+  await shop.getByLabel('Password').fill(demo.password);
+  await shop.getByRole('button', { name: 'Sign in' }).click();
+  await shop.getByRole('button', { name: 'Sign out' }).waitFor();
+  await visitor.lane(shop, 'Upstream session', 'connection northwind').getByText(/^19 min|^20 min/).waitFor();
+  await visitor.layer(shop, 'Session').getByText('alive; the expiry of the session upstream ends it first').waitFor();
+  await visitor.press(shop, 'To 5 s before the next deadline');
+  await is(shop, 'The session is over: the session at the identity provider ended.');
+  await shop.getByRole('button', { name: 'Sign in' }).waitFor();
+  assert.deepEqual(visitor.problems, []);
+  await visitor.context.close();
+});
 
 test('an idle end spares the offline refresh token of the forum, and the site says so', async () => {
   const visitor = await demo.visitor(browser);

@@ -53,6 +53,7 @@ export interface Activity {
 /** A session at another identity provider that stands behind this one. */
 export interface Upstream {
   connection: string;
+  issuer: string;
   began_at: string;
   idp_expires_at: string | null;
   ended_at: string | null;

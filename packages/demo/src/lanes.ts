@@ -55,14 +55,14 @@ export function layers(look: Look, tokens: Tokens, client: string): Layer[] {
 
 function upstreamLayer(upstream: Upstream[]): Layer {
   const lanes = upstream.map((one): Lane => {
-    const lane: Lane = { name: one.connection, tone: 'upstream', wins: false };
+    const lane: Lane = { name: new URL(one.issuer).host, tone: 'upstream', detail: `connection ${one.connection}`, wins: false };
     const to = one.ended_at ?? one.idp_expires_at;
     if (to) lane.bar = { from: at(one.began_at), to: at(to) };
     else lane.note = 'no deadline told';
     if (one.ended_at) lane.endedAt = at(one.ended_at);
     return lane;
   });
-  const state = lanes.length ? '' : 'none: Ada signs in at the server itself, no other identity provider is in play';
+  const state = lanes.length ? '' : 'none: Ada signed in with her password here, and no other identity provider is in play';
   return { title: 'Upstream session', state, lanes, activities: [] };
 }
 
@@ -85,7 +85,12 @@ function sessionLayer(graph: Graph, session: NonNullable<Look['session']>, now: 
     lane('Absolute lifetime', 'absolute_lifetime', at(session.authenticated_at)),
   ];
   const upstream = graph.limits.find((one) => one.name === 'upstream_expiry');
-  if (upstream?.at) lanes.push({ name: 'Upstream expiry', tone: 'session', bar: { from: at(session.began_at), to: at(upstream.at) }, wins: false });
+  if (upstream?.at) {
+    const made: Lane = { name: 'Upstream expiry', tone: 'session', bar: { from: at(session.began_at), to: at(upstream.at) }, wins: false };
+    made.wins = !graph.end && graph.ends_first?.rule === 'upstream_session_expiry';
+    if (graph.end) made.endedAt = at(graph.end.at);
+    lanes.push(made);
+  }
   const state = graph.end
     ? `ended: ${reasonInWords(graph.end.reason)}`
     : graph.at_next_activity && at(graph.at_next_activity.at) <= now

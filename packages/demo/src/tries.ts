@@ -1,4 +1,4 @@
-/** Five experiments, and what to expect of each. */
+/** Six experiments, and what to expect of each. */
 import { element } from './dom.ts';
 
 export function tries(other: string): HTMLElement[] {
@@ -14,6 +14,7 @@ export function tries(other: string): HTMLElement[] {
       one('Sign out in one place.', `Press “Sign out at the ${other}”.`, 'Both sites know within a second, and each site’s own server receives a logout token.'),
       one('Lower a limit.', 'Set the idle timeout to 1 minute, press “+1 min”, and say that you are still there: “Stay signed in”.', 'Too late: a lowered setting bites at the next activity, so the session ends before its stored deadline.'),
       one('Steal a refresh token.', 'At the forum, press “Play the thief”.', 'The stolen token was used before, so its whole family ends. The session lives on, and signs the forum in again.'),
+      one('Come from elsewhere.', 'Press “Sensitive”, sign in, and choose “Continue with Northwind ID” on the way.', 'A third layer: Northwind lets its session last 20 minutes, so yours cannot last the 8 hours that the profile grants.'),
     ),
   ];
 }

@@ -20,6 +20,7 @@ export const RULES: Record<string, string> = {
   setting_idle: 'idle timeout, as lowered since',
   stored_absolute: 'absolute lifetime',
   setting_absolute: 'absolute lifetime, as lowered since',
+  upstream_session_expiry: 'expiry of the session upstream',
 };
 
 export const CODES: Record<string, string> = {

@@ -1,5 +1,6 @@
-//! What `tenure demo` serves beside the server: two single page sites, an API that they use, and the
-//! endpoints of the panel that stands beside each site. Nothing of this is part of `tenure serve`.
+//! What `tenure demo` serves beside the server: two single page sites, an API that they use, the
+//! endpoints of the panel that stands beside each site, and another identity provider. Nothing of this
+//! is part of `tenure serve`.
 
 pub mod api;
 pub mod guard;
@@ -8,6 +9,7 @@ pub mod site;
 pub mod tenant;
 
 use crate::app::App;
+use crate::entropy::Entropy;
 use std::sync::{Arc, Mutex, PoisonError};
 use tenure_protocol::Timestamp;
 
@@ -24,10 +26,30 @@ pub struct Addresses {
     pub shop: String,
     pub forum: String,
     pub api: String,
+    /// Another identity provider: a second Tenure, of a company.
+    pub company: String,
+}
+
+/// What the demo made up for this run.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Ada's, here and at the company; printed in the terminal, and set anew when the panel changes it.
+    pub password: String,
+    /// The server's own, as the company's client.
+    pub client: String,
+}
+
+impl Secrets {
+    pub fn new(entropy: &Entropy) -> Self {
+        Self {
+            password: entropy.token(9),
+            client: entropy.token(24),
+        }
+    }
 }
 
 impl Addresses {
-    /// Four ports in a row: server, shop, forum, API.
+    /// Five ports in a row: server, shop, forum, API, company.
     pub fn from_port(port: u16) -> Self {
         let at = |offset| format!("http://localhost:{}", u32::from(port) + offset);
         Self {
@@ -35,6 +57,7 @@ impl Addresses {
             shop: at(1),
             forum: at(2),
             api: at(3),
+            company: at(4),
         }
     }
 
@@ -67,17 +90,16 @@ fn as_date<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Erro
 pub struct Demo {
     pub app: Arc<App>,
     pub at: Addresses,
-    /// Printed in the terminal; set anew when the panel changes the password.
-    pub password: String,
+    pub secrets: Secrets,
     told: Mutex<Vec<Told>>,
 }
 
 impl Demo {
-    pub fn new(app: Arc<App>, at: Addresses, password: String) -> Arc<Self> {
+    pub fn new(app: Arc<App>, at: Addresses, secrets: Secrets) -> Arc<Self> {
         Arc::new(Self {
             app,
             at,
-            password,
+            secrets,
             told: Mutex::default(),
         })
     }

@@ -115,7 +115,7 @@ enum Named {
 impl Named {
     fn file(self, demo: &Demo) -> String {
         match self {
-            Self::Start => tenant::file(&demo.at, &demo.password),
+            Self::Start => tenant::file(&demo.at, &demo.secrets),
             Self::ShortLived => tenant::profile(demo, "short-lived"),
             Self::Sensitive => tenant::profile(demo, "sensitive"),
             Self::LongLived => tenant::profile(demo, "long-lived"),
@@ -220,7 +220,7 @@ async fn by_administrator(demo: &Demo, sid: Sid) -> anyhow::Result<bool> {
 /// sign in again; that it was set is what ends everything from before.
 async fn by_password_change(demo: &Demo) -> anyhow::Result<bool> {
     let app = &demo.app;
-    let hashed = app.passwords.hash(demo.password.clone()).await;
+    let hashed = app.passwords.hash(demo.secrets.password.clone()).await;
     let hash = hashed.map_err(|_| anyhow::anyhow!("too many passwords are being checked"))??;
     let (now, tail) = (app.clock.now(), app.entropy.token(9));
     let changed = app.store.write(move |tx| {

@@ -1,6 +1,6 @@
-//! The demo's tenant, and changes of its limits: tenant files, planned and applied as everybody's are.
+//! The demo's two tenants, and changes of limits: tenant files, planned and applied as everybody's are.
 
-use super::{Addresses, Demo};
+use super::{Addresses, Demo, Secrets};
 use crate::app::App;
 use crate::passwords::Hasher;
 use crate::tenant_log::{Entry, kind};
@@ -13,14 +13,26 @@ use anyhow::bail;
 use std::sync::Arc;
 
 const TENANT: &str = include_str!("tenant.yaml");
+const COMPANY: &str = include_str!("company.yaml");
 
 /// The tenant file of the demo.
-pub fn file(at: &Addresses, password: &str) -> String {
-    TENANT
+pub fn file(at: &Addresses, secrets: &Secrets) -> String {
+    filled(TENANT, at, secrets)
+}
+
+/// The tenant file of the other identity provider.
+pub fn company(at: &Addresses, secrets: &Secrets) -> String {
+    filled(COMPANY, at, secrets)
+}
+
+fn filled(file: &str, at: &Addresses, secrets: &Secrets) -> String {
+    file.replace("{server}", &at.server)
         .replace("{shop}", &at.shop)
         .replace("{forum}", &at.forum)
         .replace("{api}", &at.api)
-        .replace("{password}", password)
+        .replace("{company}", &at.company)
+        .replace("{password}", &secrets.password)
+        .replace("{secret}", &secrets.client)
 }
 
 /// A file that changes nothing but limits: a named profile for everything that has limits.

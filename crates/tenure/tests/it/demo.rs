@@ -7,7 +7,7 @@ use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tenure::crypto::jwt::TokenKind;
-use tenure::demo::{Addresses, Demo, api, site, tenant};
+use tenure::demo::{Addresses, Demo, Secrets, api, site, tenant};
 use tenure::http::Peer;
 use tenure_protocol::model::SigningAlg;
 use tenure_protocol::session::EndReason;
@@ -43,8 +43,12 @@ impl Knock<'_> {
 impl Stage {
     async fn set() -> Self {
         let at = Addresses::from_port(7100);
-        let world = World::with(&tenant::file(&at, PASSWORD)).await;
-        let demo = Demo::new(world.app.clone(), at, PASSWORD.to_owned());
+        let secrets = Secrets {
+            password: PASSWORD.to_owned(),
+            client: "client-secret".to_owned(),
+        };
+        let world = World::with(&tenant::file(&at, &secrets)).await;
+        let demo = Demo::new(world.app.clone(), at, secrets);
         let api = api::router(&demo);
         Self { world, demo, api }
     }
