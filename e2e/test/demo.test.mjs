@@ -103,7 +103,7 @@ test('experiment 5: a stolen refresh token ends its family, and not the session'
   await visitor.logged(forum, 'forum: refresh token reused: its family ends').waitFor();
   await visitor.layer(forum, 'The Commons').getByText('generation 3: a refresh token was used twice').waitFor();
   await visitor.layer(forum, 'Session').getByText('alive; the idle timeout ends it first').waitFor();
-  // A new family stands beside the ended one.
+  // A new family stands below the ended one.
   await visitor.lane(forum, 'The Commons', 'Refresh tokens').nth(1).getByText('generation 1').waitFor();
   assert.deepEqual(visitor.problems, []);
   await visitor.context.close();
@@ -137,7 +137,7 @@ test('experiment 6: a session upstream caps the one that began with it', async (
   await shop.getByLabel('Password').fill(demo.password);
   await shop.getByRole('button', { name: 'Sign in' }).click();
   await shop.getByRole('button', { name: 'Sign out' }).waitFor();
-  await visitor.lane(shop, 'Upstream session', 'connection northwind').getByText(/^19 min|^20 min/).waitFor();
+  await visitor.lane(shop, 'Upstream session', 'northwind').getByText(/^19 min|^20 min/).waitFor();
   await visitor.layer(shop, 'Session').getByText('alive; the expiry of the session upstream ends it first').waitFor();
   await visitor.press(shop, 'To 5 s before the next deadline');
   await is(shop, 'The session is over: the session at the identity provider ended.');

@@ -55,7 +55,7 @@ export function layers(look: Look, tokens: Tokens, client: string): Layer[] {
 
 function upstreamLayer(upstream: Upstream[]): Layer {
   const lanes = upstream.map((one): Lane => {
-    const lane: Lane = { name: new URL(one.issuer).host, tone: 'upstream', detail: `connection ${one.connection}`, wins: false };
+    const lane: Lane = { name: one.connection, tone: 'upstream', detail: `at ${new URL(one.issuer).host}`, wins: false };
     const to = one.ended_at ?? one.idp_expires_at;
     if (to) lane.bar = { from: at(one.began_at), to: at(to) };
     else lane.note = 'no deadline told';
@@ -86,7 +86,7 @@ function sessionLayer(graph: Graph, session: NonNullable<Look['session']>, now: 
   ];
   const upstream = graph.limits.find((one) => one.name === 'upstream_expiry');
   if (upstream?.at) {
-    const made: Lane = { name: 'Upstream expiry', tone: 'session', bar: { from: at(session.began_at), to: at(upstream.at) }, wins: false };
+    const made: Lane = { name: 'Upstream expiry', tone: 'session', detail: 'as told', bar: { from: at(session.began_at), to: at(upstream.at) }, wins: false };
     made.wins = !graph.end && graph.ends_first?.rule === 'upstream_session_expiry';
     if (graph.end) made.endedAt = at(graph.end.at);
     lanes.push(made);
@@ -124,7 +124,9 @@ function applicationLayer(application: Application, tokens: Tokens, here: boolea
     held('Access token', tokens.access);
     held('ID token', tokens.id);
   }
-  lanes.push(...application.refresh_tokens.map(familyLane));
+  // What is over stands above what lives.
+  const families = [...application.refresh_tokens].sort((a, b) => Number(!a.end) - Number(!b.end) || at(a.last_exchanged_at) - at(b.last_exchanged_at));
+  lanes.push(...families.map(familyLane));
   const where = here ? 'this site' : 'its other tokens are known to it alone';
   return {
     title: `Application session: ${application.name || application.client_id}`,

@@ -15,13 +15,14 @@ const MOST = 40;
 export class Log {
   readonly element: HTMLElement;
   readonly #list = element('ol', { class: 'log', 'aria-live': 'polite', 'aria-relevant': 'additions' });
+  readonly #nothing = element('p', { class: 'state' }, 'Nothing yet.');
   readonly #heard: Line[] = [];
   #shown = '';
   /** Milliseconds that the server's clock is ahead of this one. */
   #ahead = 0;
 
   constructor(monitor: SessionMonitor) {
-    this.element = element('section', { class: 'events', 'aria-label': 'What happened' }, element('h3', {}, 'What happened'), this.#list);
+    this.element = element('section', { class: 'events', 'aria-label': 'What happened' }, element('h3', {}, 'What happened'), this.#nothing, this.#list);
     monitor.on('warning', (state) =>
       this.#hear(`warning: the session ends in ${span((state.secondsLeft ?? 0) * 1000)}${state.extendable ? '' : ', and cannot be extended'}`),
     );
@@ -40,7 +41,7 @@ export class Log {
     // Readers are told of what is new, not of the same lines each second.
     if (text === this.#shown) return;
     this.#shown = text;
-    if (!lines.length) lines.push({ at: Date.parse(look.now), from: 'server', text: 'waits for somebody to sign in' });
+    this.#nothing.hidden = lines.length > 0;
     this.#list.replaceChildren(
       ...lines.map(({ at, from, text }) => element('li', {}, element('time', {}, time(at)), element('span', { class: 'source' }, from), text)),
     );
