@@ -37,7 +37,7 @@ export function windowOf(zoom: Zoom, { now, since, deadlines }: Span): Window {
 /** In percent of the window's width, kept inside of it. */
 export const place = ({ from, to }: Window, at: number) => Math.min(100, Math.max(0, (100 * (at - from)) / (to - from)));
 
-const STEPS = [10, 30, 60, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800, 2_592_000, 7_776_000].map((seconds) => seconds * 1000);
+const STEPS = [10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800, 2_592_000, 7_776_000].map((seconds) => seconds * 1000);
 
 /** Round instants to label, at most `most`. */
 export function gridOf(window: Window, most: number): number[] {

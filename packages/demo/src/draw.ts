@@ -8,7 +8,7 @@ const DAY = 86_400_000;
 
 export function draw(layers: Layer[], window: Window, now: number): HTMLElement {
   const chart = element('div', { class: 'chart' });
-  const grid = gridOf(window, 5);
+  const grid = gridOf(window, 6);
   chart.append(axis(grid, window, now));
   for (const layer of layers) {
     const section = element('section', { class: 'layer', 'aria-label': layer.title });

@@ -68,6 +68,8 @@ fn run_in(args: &Args, folder: &Path) -> anyhow::Result<()> {
     runtime.block_on(async {
         app.reload_if_changed().await?;
         company.reload_if_changed().await?;
+        // The server opens this one itself; nothing is promised in the terminal before it is known to be free.
+        drop(listener(args.port).await?);
         let shop = listener(args.port + 1).await?;
         let forum = listener(args.port + 2).await?;
         let api = listener(args.port + 3).await?;
