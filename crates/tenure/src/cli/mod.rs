@@ -32,7 +32,7 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(serve::Args),
-    /// Try it out: a server on loopback with a tenant, a user and a sample application.
+    /// Try it out: a server, two sites and the life of their session to watch, on loopback.
     Demo(demo::Args),
     /// Bring an installation to the state that a tenant file describes.
     Apply(apply::Args),
