@@ -4,7 +4,6 @@
 use super::{Demo, guard, panel};
 use crate::crypto::jwt::TokenKind;
 use crate::crypto::keys::is_current;
-use crate::oidc::access;
 use crate::respond;
 use axum::Router;
 use axum::extract::State;
@@ -56,11 +55,10 @@ fn answer(
     scope: &str,
     body: impl FnOnce(&str) -> Value,
 ) -> Response {
-    let token = match access::bearer(headers, None) {
-        Ok(Some(token)) => token,
-        Ok(None) | Err(_) => return challenge(StatusCode::UNAUTHORIZED, "Bearer".to_owned()),
+    let Some(token) = bearer(headers) else {
+        return challenge(StatusCode::UNAUTHORIZED, "Bearer".to_owned());
     };
-    let Some(claims) = judged(demo, &token) else {
+    let Some(claims) = judged(demo, token) else {
         let error = "Bearer error=\"invalid_token\", error_description=\"the access token expired or is not for this API\"";
         return challenge(StatusCode::UNAUTHORIZED, error.to_owned());
     };
@@ -72,7 +70,16 @@ fn answer(
     respond::json(StatusCode::OK, &body(text("sub")))
 }
 
-/// Signature, type, issuer, audience and expiry.
+/// The token of the one `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (first, second) = (all.next()?, all.next());
+    let (scheme, token) = first.to_str().ok()?.split_once(' ')?;
+    (second.is_none() && scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim())
+}
+
+/// Signature, type, issuer, audience and expiry. A token that is bound to a key is no bearer token
+/// (RFC 9449 section 7.2), and this API checks no proofs.
 fn judged(demo: &Demo, token: &str) -> Option<Map<String, Value>> {
     let app = &demo.app;
     let claims = app.ring().verify(token, TokenKind::Access, &app.issuer)?;
@@ -81,7 +88,8 @@ fn judged(demo: &Demo, token: &str) -> Option<Map<String, Value>> {
         Some(Value::Array(all)) => all.contains(&audience),
         one => one == Some(&audience),
     };
-    (named && is_current(&claims, app.clock.now())).then_some(claims)
+    let bound = claims.contains_key("cnf");
+    (named && !bound && is_current(&claims, app.clock.now())).then_some(claims)
 }
 
 fn challenge(status: StatusCode, text: String) -> Response {
