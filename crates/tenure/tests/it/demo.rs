@@ -1,6 +1,6 @@
 //! The demo's panel, API and sites: who gets in, and what each deed does.
 
-use crate::world::{Answer, PASSWORD, World, authorize};
+use crate::world::{Answer, PASSWORD, World, authorize, claims};
 use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
@@ -350,6 +350,13 @@ async fn the_api_judges_tokens_by_the_published_keys() {
     let (narrow, _) = stage.token(&[("scope", "openid")]).await;
     let (elsewhere, _) = stage.token(&[("audience", "")]).await;
     let bearer = |token: &str| format!("Bearer {token}");
+    let bound = {
+        let mut claims = claims(&token);
+        claims["cnf"] = json!({ "jkt": "x" });
+        let ring = stage.world.app.ring();
+        ring.sign(SigningAlg::RS256, TokenKind::Access, &claims)
+            .unwrap()
+    };
     let forged = format!("{}x", &token[..token.len() - 1]);
     for (what, authorization, status, challenge) in [
         ("no token", None, 401, "Bearer"),
@@ -360,6 +367,13 @@ async fn the_api_judges_tokens_by_the_published_keys() {
             Some(bearer(&elsewhere)),
             401,
             "invalid_token",
+        ),
+        ("bound to a key", Some(bearer(&bound)), 401, "invalid_token"),
+        (
+            "another scheme",
+            Some(format!("DPoP {token}")),
+            401,
+            "Bearer",
         ),
         (
             "too narrow",
@@ -397,7 +411,7 @@ async fn a_sites_own_server_takes_authentic_logout_tokens_for_it() {
     let shop = site::router(&stage.demo, site::Which::Shop);
     let now = stage.world.clock.now().seconds();
     let (_, sid) = stage.token(&[]).await;
-    let claims = |audience: &str, expires_in: i64, events: Value| {
+    let made = |audience: &str, expires_in: i64, events: Value| {
         json!({ "iss": stage.world.app.issuer, "aud": audience, "iat": now, "exp": now + expires_in,
                 "jti": "j", "sid": sid.to_string(), "reason": "idle", "events": events })
     };
@@ -405,31 +419,31 @@ async fn a_sites_own_server_takes_authentic_logout_tokens_for_it() {
     let table = [
         (
             "another site's",
-            claims("forum", 120, event.clone()),
+            made("forum", 120, event.clone()),
             TokenKind::Logout,
             400,
         ),
         (
             "expired",
-            claims("shop", 0, event.clone()),
+            made("shop", 0, event.clone()),
             TokenKind::Logout,
             400,
         ),
         (
             "of another event",
-            claims("shop", 120, json!({ "x": {} })),
+            made("shop", 120, json!({ "x": {} })),
             TokenKind::Logout,
             400,
         ),
         (
             "an ID token",
-            claims("shop", 120, event.clone()),
+            made("shop", 120, event.clone()),
             TokenKind::Id,
             400,
         ),
         (
             "a good one",
-            claims("shop", 120, event),
+            made("shop", 120, event),
             TokenKind::Logout,
             200,
         ),
