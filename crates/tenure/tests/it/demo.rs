@@ -1,25 +1,23 @@
-//! The demo's panel, API and sites: who gets in, and what each deed does.
+//! The demo's panel: who gets in, and what each deed does.
 
-use crate::world::{Answer, PASSWORD, World, authorize, claims};
+use crate::world::{Answer, PASSWORD, World, authorize};
 use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tenure::crypto::jwt::TokenKind;
-use tenure::demo::{Addresses, Demo, Secrets, api, site, tenant};
+use tenure::demo::{Addresses, Demo, Secrets, api, tenant};
 use tenure::http::Peer;
-use tenure_protocol::model::SigningAlg;
 use tenure_protocol::session::EndReason;
 use tower::ServiceExt as _;
 
-const SHOP: &str = "http://localhost:7101";
-const FORUM: &str = "http://localhost:7102";
+pub const SHOP: &str = "http://localhost:7101";
+pub const FORUM: &str = "http://localhost:7102";
 const AUDIENCE: &str = "http://localhost:7103/";
 
-struct Stage {
-    world: World,
-    demo: Arc<Demo>,
+pub struct Stage {
+    pub world: World,
+    pub demo: Arc<Demo>,
     api: Router,
 }
 
@@ -41,7 +39,7 @@ impl Knock<'_> {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub async fn set() -> Self {
         let at = Addresses::from_port(7100);
         let secrets = Secrets {
             password: PASSWORD.to_owned(),
@@ -65,13 +63,13 @@ impl Stage {
         send(&self.api, request).await
     }
 
-    async fn panel(&self, deed: &str, body: Value) -> Answer {
+    pub async fn panel(&self, deed: &str, body: Value) -> Answer {
         let path = format!("/demo/{deed}");
         self.knock(&path, Knock::good(), &body).await
     }
 
     /// An access token of the shop's, as it asks for one.
-    async fn token(&self, extra: &[(&str, &str)]) -> (String, tenure_protocol::Sid) {
+    pub async fn token(&self, extra: &[(&str, &str)]) -> (String, tenure_protocol::Sid) {
         let redirect = format!("{SHOP}/");
         let mut wish = vec![("audience", AUDIENCE), ("scope", "openid read:orders")];
         wish.extend(extra);
@@ -85,7 +83,7 @@ impl Stage {
         (token, browser.sid())
     }
 
-    async fn ask(&self, path: &str, authorization: Option<&str>) -> Answer {
+    pub async fn ask(&self, path: &str, authorization: Option<&str>) -> Answer {
         let mut request = Request::get(path).header("origin", FORUM);
         if let Some(text) = authorization {
             request = request.header(header::AUTHORIZATION, text);
@@ -94,7 +92,7 @@ impl Stage {
     }
 }
 
-async fn send(router: &Router, request: Request<Body>) -> Answer {
+pub async fn send(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     Answer {
@@ -341,170 +339,4 @@ async fn the_servers_cookie_is_taken_away_and_the_session_lives_on() {
     assert!(cookie.starts_with("tenure_7100=; Max-Age=0"), "{cookie}");
     assert_eq!(answer.header("access-control-allow-credentials"), "true");
     assert_eq!(stage.world.session(sid).await.end, None);
-}
-
-#[tokio::test]
-async fn the_api_judges_tokens_by_the_published_keys() {
-    let stage = Stage::set().await;
-    let (token, sid) = stage.token(&[]).await;
-    let (narrow, _) = stage.token(&[("scope", "openid")]).await;
-    let (elsewhere, _) = stage.token(&[("audience", "")]).await;
-    let bearer = |token: &str| format!("Bearer {token}");
-    let bound = {
-        let mut claims = claims(&token);
-        claims["cnf"] = json!({ "jkt": "x" });
-        let ring = stage.world.app.ring();
-        ring.sign(SigningAlg::RS256, TokenKind::Access, &claims)
-            .unwrap()
-    };
-    let forged = format!("{}x", &token[..token.len() - 1]);
-    for (what, authorization, status, challenge) in [
-        ("no token", None, 401, "Bearer"),
-        ("rubbish", Some(bearer("x.y.z")), 401, "invalid_token"),
-        ("forged", Some(bearer(&forged)), 401, "invalid_token"),
-        (
-            "another audience",
-            Some(bearer(&elsewhere)),
-            401,
-            "invalid_token",
-        ),
-        ("bound to a key", Some(bearer(&bound)), 401, "invalid_token"),
-        (
-            "another scheme",
-            Some(format!("DPoP {token}")),
-            401,
-            "Bearer",
-        ),
-        (
-            "too narrow",
-            Some(bearer(&narrow)),
-            403,
-            "insufficient_scope",
-        ),
-        ("a good one", Some(bearer(&token)), 200, ""),
-    ] {
-        let answer = stage.ask("/orders", authorization.as_deref()).await;
-        assert_eq!(answer.status.as_u16(), status, "{what}: {answer:?}");
-        assert!(
-            answer.header("www-authenticate").contains(challenge),
-            "{what}: {answer:?}"
-        );
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            FORUM,
-            "{what}"
-        );
-    }
-    // It does not ask the server: what the session became shows when the token expires.
-    let end = json!({ "by": "administrator", "sid": sid.to_string() });
-    stage.panel("end", end).await;
-    let answer = stage.ask("/orders", Some(&bearer(&token))).await;
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    stage.world.clock.advance(151);
-    let answer = stage.ask("/orders", Some(&bearer(&token))).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
-}
-
-#[tokio::test]
-async fn a_sites_own_server_takes_authentic_logout_tokens_for_it() {
-    let stage = Stage::set().await;
-    let shop = site::router(&stage.demo, site::Which::Shop);
-    let now = stage.world.clock.now().seconds();
-    let (_, sid) = stage.token(&[]).await;
-    let made = |audience: &str, expires_in: i64, events: Value| {
-        json!({ "iss": stage.world.app.issuer, "aud": audience, "iat": now, "exp": now + expires_in,
-                "jti": "j", "sid": sid.to_string(), "reason": "idle", "events": events })
-    };
-    let event = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
-    let table = [
-        (
-            "another site's",
-            made("forum", 120, event.clone()),
-            TokenKind::Logout,
-            400,
-        ),
-        (
-            "expired",
-            made("shop", 0, event.clone()),
-            TokenKind::Logout,
-            400,
-        ),
-        (
-            "of another event",
-            made("shop", 120, json!({ "x": {} })),
-            TokenKind::Logout,
-            400,
-        ),
-        (
-            "an ID token",
-            made("shop", 120, event.clone()),
-            TokenKind::Id,
-            400,
-        ),
-        (
-            "a good one",
-            made("shop", 120, event),
-            TokenKind::Logout,
-            200,
-        ),
-    ];
-    let post = |body: String| {
-        Request::post("/backchannel-logout")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Body::from(body))
-            .unwrap()
-    };
-    for (what, claims, kind, status) in table {
-        let ring = stage.world.app.ring();
-        let token = ring.sign(SigningAlg::RS256, kind, &claims).unwrap();
-        let answer = send(&shop, post(format!("logout_token={token}"))).await;
-        assert_eq!(answer.status.as_u16(), status, "{what}: {answer:?}");
-    }
-    assert_eq!(
-        send(&shop, post(String::new())).await.status,
-        StatusCode::BAD_REQUEST
-    );
-    let look = stage
-        .panel("look", json!({ "sid": sid.to_string() }))
-        .await
-        .json();
-    let told = look["session"]["told"].as_array().unwrap();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(
-        (&told[0]["site"], &told[0]["reason"]),
-        (&json!("shop"), &json!("idle"))
-    );
-}
-
-#[tokio::test]
-async fn a_sites_page_names_its_places_and_lets_no_foreign_script_in() {
-    let stage = Stage::set().await;
-    for (which, client, other) in [
-        (site::Which::Shop, "shop", FORUM),
-        (site::Which::Forum, "forum", SHOP),
-    ] {
-        let router = site::router(&stage.demo, which);
-        let page = send(&router, Request::get("/").body(Body::empty()).unwrap()).await;
-        for part in [
-            format!("data-client=\"{client}\""),
-            format!("data-other=\"{other}\""),
-        ] {
-            assert!(page.body.contains(&part), "{}", page.body);
-        }
-        assert!(
-            !page.body.contains('{'),
-            "nothing is left to fill in: {}",
-            page.body
-        );
-        let policy = page.header("content-security-policy");
-        assert!(
-            policy.starts_with("default-src 'none'; script-src 'self'"),
-            "{policy}"
-        );
-        for path in ["/site.js", "/site.css"] {
-            let file = send(&router, Request::get(path).body(Body::empty()).unwrap()).await;
-            assert_eq!(file.status, StatusCode::OK);
-            assert!(file.body.len() > 1_000, "{path}");
-        }
-    }
 }

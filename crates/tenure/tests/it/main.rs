@@ -15,6 +15,7 @@ mod command_line;
 mod connections;
 mod cors;
 mod demo;
+mod demo_sites;
 mod discovery;
 mod dpop;
 mod dpop_resources;
