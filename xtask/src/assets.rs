@@ -2,9 +2,11 @@
 
 use crate::run::{check, root, say};
 use anyhow::{Context, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+
+type Files = BTreeMap<String, Vec<u8>>;
 
 /// What the binary embeds.
 const COMMITTED: &str = "crates/tenure/assets/demo";
@@ -47,13 +49,7 @@ pub fn check_fresh() -> anyhow::Result<()> {
     }
     build(&elsewhere)?;
     let (fresh, committed) = (read(&elsewhere)?, read(&root().join(COMMITTED))?);
-    let names = fresh.keys().chain(committed.keys());
-    let mut stale: Vec<&str> = names
-        .filter(|name| fresh.get(*name) != committed.get(*name))
-        .map(String::as_str)
-        .collect();
-    stale.sort_unstable();
-    stale.dedup();
+    let stale = differing(&fresh, &committed);
     if !stale.is_empty() {
         bail!(
             "{COMMITTED} is stale ({}): run cargo xtask assets, and commit what it changes",
@@ -62,6 +58,13 @@ pub fn check_fresh() -> anyhow::Result<()> {
     }
     say("the demo's assets are what their sources give");
     Ok(())
+}
+
+/// Files that are in one folder alone, or not the same in both.
+fn differing<'f>(one: &'f Files, other: &'f Files) -> Vec<&'f str> {
+    let names: BTreeSet<&str> = one.keys().chain(other.keys()).map(String::as_str).collect();
+    let differs = |name: &&str| one.get(*name) != other.get(*name);
+    names.into_iter().filter(differs).collect()
 }
 
 fn build(folder: &Path) -> anyhow::Result<()> {
@@ -73,7 +76,7 @@ fn build(folder: &Path) -> anyhow::Result<()> {
     )
 }
 
-fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+fn read(folder: &Path) -> anyhow::Result<Files> {
     let listed =
         std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     listed
@@ -83,4 +86,22 @@ fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
             Ok((name, std::fs::read(entry.path())?))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Files, differing};
+
+    #[test]
+    fn a_changed_a_missing_and_a_left_over_file_are_stale() {
+        let files = |all: &[(&str, &str)]| -> Files {
+            let owned =
+                |(name, text): &(&str, &str)| ((*name).to_owned(), text.as_bytes().to_vec());
+            all.iter().map(owned).collect()
+        };
+        let fresh = files(&[("a.js", "1"), ("b.js", "2"), ("c.js", "3")]);
+        let committed = files(&[("a.js", "1"), ("b.js", "x"), ("old.js", "4")]);
+        assert_eq!(differing(&fresh, &committed), ["b.js", "c.js", "old.js"]);
+        assert!(differing(&fresh, &fresh).is_empty());
+    }
 }
