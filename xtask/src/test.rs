@@ -12,6 +12,8 @@ pub fn run(full: bool) -> anyhow::Result<()> {
     openssl()?;
     let everything = ["test", "--workspace", "--all-targets"];
     check(full_or_not(cargo().args(everything), full))?;
+    // The examples of the published crate's documents, which `--all-targets` leaves out.
+    check(cargo().args(["test", "--package", "tenure-app", "--doc"]))?;
     // The journeys once more, on the other engine.
     let journeys = ["test", "--package", "tenure", "--test", "it"];
     let mut journeys_there = cargo();
