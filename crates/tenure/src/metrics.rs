@@ -29,6 +29,12 @@ struct Route {
     status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Signal {
+    kind: String,
+    outcome: String,
+}
+
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -36,6 +42,7 @@ pub struct Metrics {
     refreshes: Family<Outcome, Counter>,
     ends: Family<Reason, Counter>,
     deliveries: Family<Outcome, Counter>,
+    signals: Family<Signal, Counter>,
     outbox: Family<State, Gauge>,
     live_sessions: Gauge,
     lateness: Histogram,
@@ -55,6 +62,7 @@ impl Metrics {
         let refreshes = Family::default();
         let ends = Family::default();
         let deliveries = Family::default();
+        let signals = Family::default();
         let outbox = Family::default();
         let live_sessions = Gauge::default();
         let lateness = Histogram::new([
@@ -72,6 +80,11 @@ impl Metrics {
             "logout_attempts",
             "Back-channel logout by what came of each attempt",
             deliveries.clone(),
+        );
+        registry.register(
+            "upstream_signals",
+            "What identity providers told us, by what became of it",
+            signals.clone(),
         );
         registry.register(
             "logout_outbox",
@@ -99,6 +112,7 @@ impl Metrics {
             refreshes,
             ends,
             deliveries,
+            signals,
             outbox,
             live_sessions,
             lateness,
@@ -138,6 +152,16 @@ impl Metrics {
     pub fn delivery(&self, outcome: &'static str) {
         self.deliveries
             .get_or_create(&Outcome {
+                outcome: outcome.to_owned(),
+            })
+            .inc();
+    }
+
+    /// `kind` and `outcome` are our own words.
+    pub fn signal(&self, kind: &'static str, outcome: &'static str) {
+        self.signals
+            .get_or_create(&Signal {
+                kind: kind.to_owned(),
                 outcome: outcome.to_owned(),
             })
             .inc();

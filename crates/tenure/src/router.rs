@@ -38,6 +38,10 @@ pub fn router(app: Arc<App>) -> Router {
             upstream::CALLBACK,
             navigation(get(upstream::callback), "GET"),
         )
+        .route(
+            "/connections/{name}/backchannel-logout",
+            post(upstream::backchannel_logout),
+        )
         .route("/consent", get(consent::handle).post(consent::handle))
         .route("/oauth/token", post(token::handle).options(token::handle))
         .route(

@@ -30,6 +30,10 @@ pub mod kind {
     pub const MACHINE_TOKEN_FAILED: &str = "feccft";
     pub const BACKCHANNEL_LOGOUT: &str = "oidc_backchannel_logout_succeeded";
     pub const BACKCHANNEL_LOGOUT_FAILED: &str = "oidc_backchannel_logout_failed";
+    pub const UPSTREAM_LOGOUT: &str = "upstream_logout_succeeded";
+    pub const UPSTREAM_LOGOUT_FAILED: &str = "upstream_logout_failed";
+    pub const UNIVERSAL_LOGOUT: &str = "universal_logout_succeeded";
+    pub const UNIVERSAL_LOGOUT_FAILED: &str = "universal_logout_failed";
     pub const SESSION_ENDED: &str = "session_revoked";
     pub const SESSION_EXTENDED: &str = "session_extended";
     pub const PASSWORD_CHANGED: &str = "scp";

@@ -128,6 +128,25 @@ pub fn set_password(
     entry.write(tx, now, tail)
 }
 
+/// Every session and every token of the user from before `at` is over, since an identity provider that
+/// vouches for them said so. The caller writes the log.
+pub fn sign_out_everywhere(
+    tx: &Tx<'_>,
+    row: UserRow,
+    at: Timestamp,
+    occasion: Occasion<'_>,
+) -> Result<(), StoreError> {
+    let user = User {
+        valid_after: at.max(row.user.valid_after),
+        updated_at: occasion.now,
+        ..row.user
+    };
+    let (reason, at) = (EndReason::UpstreamLogout, user.valid_after);
+    occasion.end_everything(tx, &user.user_id, reason, at, None)?;
+    tx.put_user(&UserRow { user, ..row })?;
+    Ok(())
+}
+
 /// Deletes a user. What the user was signed in to is over, since every use asks whether the user is
 /// there; whoever gets the same id later starts with a `valid_after` of their own and finds nothing of
 /// it alive.

@@ -4,7 +4,9 @@
 pub mod expiry;
 pub mod id_token;
 pub mod linking;
+pub mod logout_token;
 pub mod onward;
+pub mod signal;
 
 /// Seconds by which clocks of two servers may differ.
 pub const CLOCK_SKEW: i64 = 60;

@@ -147,6 +147,49 @@ impl Tx<'_> {
             |row| Ok(Sid::from_bytes(id("upstream_sessions", row.blob(0)?)?)),
         )
     }
+
+    /// What stood behind a session is over, and its tokens are of no use any more. `by`: see
+    /// [`UpstreamSession::ended_by`]. The caller holds the session.
+    pub fn end_upstream_session(
+        &self,
+        sid: &Sid,
+        connection: &str,
+        at: Timestamp,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let ended = self.execute(
+            "UPDATE upstream_sessions SET ended_at = $1, ended_by = $2, confirm_due_at = NULL, \
+             sealed = NULL WHERE sid = $3 AND connection = $4 AND ended_at IS NULL",
+            &[
+                at.into(),
+                by.into(),
+                sid.as_bytes().into(),
+                connection.into(),
+            ],
+        )?;
+        Ok(ended == 1)
+    }
+
+    /// The same for every upstream session of a person (connection, issuer and subject) that began by then.
+    pub fn end_upstream_sessions_of(
+        &self,
+        (connection, issuer, subject): (&str, &str, &str),
+        at: Timestamp,
+        by: &str,
+    ) -> Result<usize, StoreError> {
+        self.execute(
+            "UPDATE upstream_sessions SET ended_at = $1, ended_by = $2, confirm_due_at = NULL, \
+             sealed = NULL WHERE connection = $3 AND subject = $4 AND issuer = $5 \
+             AND began_at <= $1 AND ended_at IS NULL",
+            &[
+                at.into(),
+                by.into(),
+                connection.into(),
+                subject.into(),
+                issuer.into(),
+            ],
+        )
+    }
 }
 
 fn read(row: &Row<'_>) -> Result<UpstreamSession, StoreError> {

@@ -1,6 +1,8 @@
 //! Checking what another provider signed.
 
 use crate::crypto::jwt::{self, ASYMMETRIC};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
@@ -43,6 +45,20 @@ pub fn verify(set: &Value, token: &str) -> Result<Map<String, Value>, Unverified
     verified.ok_or(otherwise)
 }
 
+/// The `typ` and the claims of a token that nobody has verified: enough to refuse it, and for nothing else.
+pub fn peek(token: &str) -> Option<(Option<String>, Map<String, Value>)> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    if !ASYMMETRIC.contains(&header.alg) {
+        return None;
+    }
+    let mut parts = token.split('.').skip(1);
+    let (payload, _, None) = (parts.next()?, parts.next()?, parts.next()) else {
+        return None;
+    };
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    Some((header.typ, serde_json::from_slice(&payload).ok()?))
+}
+
 fn fits(key: &Value, wanted: Option<&str>) -> bool {
     let signs = key.get("use").and_then(Value::as_str) != Some("enc");
     let kid = key.get("kid").and_then(Value::as_str);
@@ -53,8 +69,6 @@ fn fits(key: &Value, wanted: Option<&str>) -> bool {
 mod tests {
     use super::*;
     use crate::crypto::jwt::{Pair, Signer, TokenKind};
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
     use tenure_protocol::model::SigningAlg;
 

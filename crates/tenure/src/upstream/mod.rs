@@ -6,6 +6,7 @@ mod provider;
 mod secret;
 mod tokens;
 
+pub use keys::peek;
 pub use metadata::Metadata;
 pub use provider::{Provider, Providers};
 pub use secret::{seal_secret, secret_mac};

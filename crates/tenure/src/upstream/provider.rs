@@ -99,7 +99,15 @@ impl Providers {
         let mut state = slot.state.lock().await;
         let current = state.provider.clone().unwrap_or(provider);
         let provider = if current.keys_at.elapsed() < KEYS_INTERVAL {
-            current
+            // They may have changed since, or a stranger invented the key: later it can be told.
+            return keys::verify(&current.keys, token).map_err(|why| match why {
+                Unverified::NoKey => Fault::Unreachable(
+                    "the keys of the provider were fetched a moment ago, without one that the token \
+                     names"
+                        .to_owned(),
+                ),
+                other => unverified(other),
+            });
         } else {
             let keys = key_set(outbound, &current.metadata.jwks_uri).await?;
             let fresh = Provider {

@@ -5,6 +5,7 @@ mod changes;
 pub mod expiry;
 pub mod keys;
 pub mod outbox;
+pub mod signals;
 pub mod streams;
 mod sweep;
 pub mod user_ends;
@@ -32,6 +33,7 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
     tasks.spawn(until(stopping.clone(), expiry::run(app.clone())));
     tasks.spawn(until(stopping.clone(), user_ends::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), signals::run(app.clone())));
     tasks.spawn(until(stopping.clone(), streams::run(app.clone())));
     tasks.spawn(until(stopping.clone(), census::run(app.clone())));
     // It ends by itself: what it has sent must not be forgotten.

@@ -1,5 +1,6 @@
 //! Whose account an arrival leads to, and the session that it starts: one transaction.
 
+use super::signal;
 use crate::oidc::authorize::Context;
 use crate::oidc::sign_in;
 use crate::upstream::{Fault, Tokens};
@@ -39,6 +40,12 @@ pub fn sign_in(
         arrival.errand_until,
     )? {
         return refused("this answer was used before");
+    }
+    let (name, proven) = (&arrival.connection.name, &arrival.proven);
+    if let Some(sid) = &proven.sid
+        && signal::is_over(tx, name, &proven.issuer, sid, context.now)?
+    {
+        return refused("the provider said meanwhile that this session of its is over");
     }
     let user = match account(tx, context, arrival)? {
         Ok(user) => user,

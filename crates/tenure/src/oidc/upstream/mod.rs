@@ -1,9 +1,13 @@
 //! Signing in at another identity provider: there and back.
 
 mod account;
+mod backchannel;
 mod callback;
+pub mod cascade;
 mod errand;
+pub mod signal;
 
+pub use backchannel::handle as backchannel_logout;
 pub use callback::handle as callback;
 
 use super::authorize::{self, Context};
