@@ -172,6 +172,6 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp,
     if instant(claims, "nbf").is_some_and(|nbf| nbf > now.plus(CLOCK_SKEW)) {
         return Err(Fault::NotYetValid);
     }
-    let too_old = issued_at.plus(OLDEST + 1);
+    let too_old = Timestamp::from_millis(issued_at.plus(OLDEST).millis().saturating_add(1));
     Ok(expires_at.plus(CLOCK_SKEW).min(too_old))
 }

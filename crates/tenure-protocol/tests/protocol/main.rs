@@ -65,5 +65,6 @@ mod simulate_properties;
 mod tokens;
 #[cfg(test)]
 mod upstream;
+mod upstream_signal;
 #[cfg(test)]
 mod user_end;

@@ -26,6 +26,7 @@ mod restore;
 mod round_trip;
 mod round_trip_tenant;
 mod sample;
+mod signals;
 mod sqlite_only;
 mod support;
 mod sweep;
@@ -200,6 +201,14 @@ contract! {
         what_is_written_of_an_upstream_session_is_read
         a_provider_finds_its_own_sessions_and_no_others
         an_upstream_session_is_swept_with_its_session
+    }
+    signals {
+        what_is_kept_is_read_and_a_repeat_is_no_second_row
+        they_are_counted_for_each_connection
+        a_claim_takes_what_is_due_and_what_is_lost_comes_back
+        of_two_claimers_each_gets_others
+        an_upstream_session_ends_once_and_forgets_its_tokens
+        all_of_a_person_end_that_began_by_then
     }
     restore {
         ends_every_session_and_family_and_raises_the_epoch

@@ -19,7 +19,7 @@ fn identity(n: u32) -> Identity {
     }
 }
 
-fn upstream(n: u32) -> UpstreamSession {
+pub fn upstream(n: u32) -> UpstreamSession {
     UpstreamSession {
         sid: sid(n),
         connection: "corp".to_owned(),
