@@ -42,6 +42,10 @@ pub fn router(app: Arc<App>) -> Router {
             "/connections/{name}/backchannel-logout",
             post(upstream::backchannel_logout),
         )
+        .route(
+            "/oauth/global-token-revocation/connection/{name}",
+            post(upstream::revocation::handle),
+        )
         .route("/consent", get(consent::handle).post(consent::handle))
         .route("/oauth/token", post(token::handle).options(token::handle))
         .route(

@@ -112,6 +112,8 @@ pub struct UpstreamPolicy {
     pub demand_fresh_auth_time: Option<bool>,
     /// What a logout token of the provider ends here.
     pub backchannel_logout: UpstreamLogoutPolicy,
+    /// Whether the provider may end everything of a person here, by Global Token Revocation.
+    pub global_token_revocation: bool,
     /// Before a session is extended past so many minutes since it was last confirmed, the provider is
     /// asked whether the person is still welcome. `None`: never.
     pub confirm_after_minutes: Option<i64>,
@@ -126,6 +128,7 @@ impl Default for UpstreamPolicy {
             linking: LinkPolicy::VerifiedEmail,
             demand_fresh_auth_time: None,
             backchannel_logout: UpstreamLogoutPolicy::Browser,
+            global_token_revocation: true,
             confirm_after_minutes: None,
             confirm_grace_minutes: 60,
         }

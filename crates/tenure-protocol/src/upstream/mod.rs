@@ -6,6 +6,7 @@ pub mod id_token;
 pub mod linking;
 pub mod logout_token;
 pub mod onward;
+pub mod revocation;
 pub mod signal;
 
 /// Seconds by which clocks of two servers may differ.

@@ -213,3 +213,100 @@ fn it_is_tried_again_until_it_expires() {
     assert_eq!(now, expires_at, "the last attempt is at the end");
     assert!((20..100).contains(&attempts), "{attempts}");
 }
+
+#[test]
+fn an_assertion_is_for_one_endpoint_and_of_its_own_type() {
+    use tenure_protocol::upstream::revocation::{Expected, Fault, TYPE, check};
+    let endpoint = "https://us.example/oauth/global-token-revocation/connection/corp";
+    let expected = Expected {
+        issuer: EXPECTED.issuer,
+        endpoint,
+    };
+    let now = NOW.seconds();
+    let absent = json!("absent");
+    let table: &[(&str, Value, Result<(), Fault>)] = &[
+        ("aud", json!([endpoint]), Ok(())),
+        ("aud", json!([endpoint, "us"]), Err(Fault::Audience)),
+        ("aud", json!("us"), Err(Fault::Audience)),
+        ("aud", json!([]), Err(Fault::Audience)),
+        ("aud", absent.clone(), Err(Fault::Audience)),
+        ("iss", json!("https://idp.example"), Err(Fault::Issuer)),
+        ("jti", absent.clone(), Err(Fault::Jti)),
+        ("exp", absent.clone(), Err(Fault::Expired)),
+        ("exp", json!(now - 60), Err(Fault::Expired)),
+        ("iat", absent, Err(Fault::IssuedAt)),
+        ("iat", json!(now - 601), Err(Fault::IssuedAt)),
+        ("iat", json!(now + 61), Err(Fault::IssuedAt)),
+        ("nbf", json!(now - 300), Ok(())),
+        ("nbf", json!(now + 61), Err(Fault::NotYetValid)),
+    ];
+    for (name, value, wanted) in table {
+        let claims = claims(&[("aud", json!(endpoint)), (name, value.clone())]);
+        let found = check(Some(TYPE), &claims, &expected, NOW);
+        assert_eq!(&found.map(drop), wanted, "{name} {value}");
+    }
+    let claims = claims(&[("aud", json!(endpoint))]);
+    for typ in [None, Some("JWT"), Some("logout+jwt"), Some("at+jwt")] {
+        let found = check(typ, &claims, &expected, NOW);
+        assert_eq!(found, Err(Fault::Type), "{typ:?}");
+    }
+    let names: std::collections::BTreeSet<_> = Fault::ALL.iter().map(|f| f.name()).collect();
+    assert_eq!(names.len(), Fault::ALL.len());
+}
+
+#[test]
+fn whom_a_revocation_names() {
+    use tenure_protocol::upstream::revocation::{Named, Unnamed, named};
+    let iss_sub = |iss: &str, sub: Value| json!({ "format": "iss_sub", "iss": iss, "sub": sub });
+    let ada = || iss_sub(EXPECTED.issuer, json!("ada"));
+    let table = [
+        (
+            json!({ "sub_id": ada() }),
+            Ok(Named::Subject("ada".to_owned())),
+        ),
+        (
+            json!({ "subject": ada() }),
+            Ok(Named::Subject("ada".to_owned())),
+        ),
+        (
+            json!({ "sub_id": ada(), "x": 1 }),
+            Ok(Named::Subject("ada".to_owned())),
+        ),
+        (
+            json!({ "sub_id": ada(), "subject": ada() }),
+            Err(Unnamed::Malformed),
+        ),
+        (
+            json!({ "sub_id": { "format": "opaque", "id": "ada" } }),
+            Ok(Named::Subject("ada".to_owned())),
+        ),
+        (
+            json!({ "sub_id": { "format": "email", "email": "a@b" } }),
+            Ok(Named::Email("a@b".to_owned())),
+        ),
+        (
+            json!({ "sub_id": iss_sub("https://idp.example", json!("ada")) }),
+            Err(Unnamed::OtherIssuer),
+        ),
+        (
+            json!({ "sub_id": iss_sub(EXPECTED.issuer, json!("")) }),
+            Err(Unnamed::Malformed),
+        ),
+        (
+            json!({ "sub_id": iss_sub(EXPECTED.issuer, json!(7)) }),
+            Err(Unnamed::Malformed),
+        ),
+        (
+            json!({ "sub_id": { "format": "aliases", "identifiers": [ada()] } }),
+            Err(Unnamed::Format),
+        ),
+        (json!({ "sub_id": {} }), Err(Unnamed::Malformed)),
+        (json!({ "sub_id": [ada()] }), Err(Unnamed::Malformed)),
+        (json!({}), Err(Unnamed::Malformed)),
+        (json!([]), Err(Unnamed::Malformed)),
+        (Value::Null, Err(Unnamed::Malformed)),
+    ];
+    for (body, expected) in table {
+        assert_eq!(named(&body, EXPECTED.issuer), expected, "{body}");
+    }
+}

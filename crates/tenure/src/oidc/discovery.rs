@@ -1,8 +1,8 @@
 //! `/.well-known/openid-configuration`, `/.well-known/oauth-authorization-server` and the JWK set
 //! (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517).
 
-use super::claims;
 use super::token::client_auth::ASSERTION_ALGS;
+use super::{claims, upstream};
 use crate::app::App;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,6 +10,8 @@ use http::{HeaderValue, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tenure_protocol::dpop;
+use tenure_protocol::model::Connection;
+use tenure_protocol::upstream::revocation;
 
 pub async fn configuration(State(app): State<Arc<App>>) -> Response {
     cached(&document(&app), "public, max-age=60")
@@ -81,6 +83,20 @@ fn document(app: &App) -> Value {
         map.insert(
             "pushed_authorization_request_endpoint".to_owned(),
             at("/oauth/par").into(),
+        );
+    }
+    let revocable = |c: &Arc<Connection>| c.upstream.global_token_revocation;
+    if settings.connections.values().any(revocable)
+        && let Some(map) = document.as_object_mut()
+    {
+        let endpoint = at(&upstream::revocation::path("{connectionName}"));
+        map.insert(
+            "global_token_revocation_endpoint".to_owned(),
+            endpoint.into(),
+        );
+        map.insert(
+            "global_token_revocation_endpoint_auth_methods_supported".to_owned(),
+            json!([revocation::TYPE]),
         );
     }
     document

@@ -52,6 +52,7 @@ mod token;
 mod upstream;
 mod upstream_backchannel;
 mod upstream_findings;
+mod upstream_revocation;
 mod upstream_told;
 mod upstream_world;
 mod user_ends;

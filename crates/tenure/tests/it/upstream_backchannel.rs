@@ -85,7 +85,7 @@ async fn a_logout_at_the_provider_ends_the_session_here() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0]["details"]["connection"], "corp");
     assert_eq!(entries[0]["details"]["sessions_ended"], 1);
-    let metrics = pair.down.get("/metrics").await.body;
+    let metrics = pair.down.app.metrics.render();
     let counted = "tenure_upstream_signals_total{kind=\"logout\",outcome=\"accepted\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
 }
@@ -219,7 +219,7 @@ async fn cve_2026_18569_no_other_token_is_a_logout_token() {
     let (ada, _) = ada(&world, &teller).await;
     let sign = |change: &[(&str, Value)]| teller.token(&world, change);
     let now = world.clock.now().seconds();
-    let stolen = signer("k-1").0;
+    let stolen = signer("k-1");
     let all = teller.claims(&world, &[]);
     let with_kind = |kind| stolen.sign(kind, &all).unwrap();
     let mut altered = sign(&[]);

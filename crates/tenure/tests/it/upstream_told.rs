@@ -1,6 +1,6 @@
 //! A provider made by hand, which says what it likes, also with nobody's keys, and can be away.
 
-use crate::world::{Answer, World};
+use crate::world::{Answer, BASE, World};
 use axum::Router;
 use axum::routing::get;
 use base64::Engine as _;
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 pub const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 pub const PATH: &str = "/connections/corp/backchannel-logout";
+pub const REVOCATION: &str = "/oauth/global-token-revocation/connection/corp";
 
 pub struct Teller {
     pub issuer: String,
@@ -26,23 +27,29 @@ pub struct Teller {
     /// One whose key it does not publish.
     pub stranger: Signer,
     jwk: Value,
+    pkcs8: Vec<u8>,
     away: Arc<AtomicBool>,
     _tasks: JoinSet<()>,
 }
 
-pub fn signer(kid: &str) -> (Signer, Value) {
+pub fn signer(kid: &str) -> Signer {
+    key(kid).0
+}
+
+fn key(kid: &str) -> (Signer, Value, Vec<u8>) {
     let alg = SigningAlg::ES256;
-    let pair = Pair::parse(alg, &Pair::generate(alg).unwrap()).unwrap();
+    let pkcs8 = Pair::generate(alg).unwrap();
+    let pair = Pair::parse(alg, &pkcs8).unwrap();
     let mut jwk = pair.public_jwk();
     jwk.insert("kid".to_owned(), kid.into());
-    (Signer::new(kid, alg, pair), Value::Object(jwk))
+    (Signer::new(kid, alg, pair), Value::Object(jwk), pkcs8)
 }
 
 impl Teller {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-        let (signer, jwk) = self::signer("k-1");
+        let (signer, jwk, pkcs8) = key("k-1");
         let away = Arc::new(AtomicBool::new(false));
         let metadata = json!({
             "issuer": issuer,
@@ -70,8 +77,9 @@ impl Teller {
         Self {
             issuer,
             signer,
-            stranger: self::signer("k-2").0,
+            stranger: self::signer("k-2"),
             jwk,
+            pkcs8,
             away,
             _tasks: tasks,
         }
@@ -112,6 +120,41 @@ impl Teller {
     pub fn token(&self, world: &World, change: &[(&str, Value)]) -> String {
         let claims = self.claims(world, change);
         self.signer.sign(TokenKind::Logout, &claims).unwrap()
+    }
+
+    /// What proves a Global Token Revocation, with changes.
+    pub fn assertion(&self, world: &World, change: &[(&str, Value)]) -> Map<String, Value> {
+        let now = world.clock.now().seconds();
+        let mut claims = self.claims(world, &[("events", Value::Null), ("sid", Value::Null)]);
+        let endpoint = format!("{BASE}{REVOCATION}");
+        claims.extend([
+            ("aud".to_owned(), endpoint.into()),
+            ("sub".to_owned(), "us".into()),
+            ("nbf".to_owned(), (now - 300).into()),
+            ("exp".to_owned(), (now + 300).into()),
+        ]);
+        for (name, value) in change {
+            match value {
+                Value::Null => claims.remove(*name),
+                value => claims.insert((*name).to_owned(), value.clone()),
+            };
+        }
+        claims
+    }
+
+    /// As any JOSE library does, with a type of our choice.
+    pub fn sign_as(&self, typ: &str, claims: &Map<String, Value>) -> String {
+        let header = json!({ "alg": "ES256", "typ": typ, "kid": "k-1" });
+        let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+        let text = format!(
+            "{}.{}",
+            part(header.to_string()),
+            part(Value::Object(claims.clone()).to_string())
+        );
+        let key = jsonwebtoken::EncodingKey::from_ec_der(&self.pkcs8);
+        let algorithm = jsonwebtoken::Algorithm::ES256;
+        let signature = jsonwebtoken::crypto::sign(text.as_bytes(), &key, algorithm).unwrap();
+        format!("{text}.{signature}")
     }
 
     /// Signed in other ways than the provider does.

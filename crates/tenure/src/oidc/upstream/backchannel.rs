@@ -97,6 +97,7 @@ fn read(
         good_until: checked.good_until,
         sid: checked.sid,
         subject: checked.subject,
+        email: None,
         issuer,
         at: now,
         from: String::new(),

@@ -5,6 +5,7 @@ mod backchannel;
 mod callback;
 pub mod cascade;
 mod errand;
+pub mod revocation;
 pub mod signal;
 
 pub use backchannel::handle as backchannel_logout;

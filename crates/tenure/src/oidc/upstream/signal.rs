@@ -34,6 +34,8 @@ pub struct Claimed {
     pub good_until: Timestamp,
     pub sid: Option<String>,
     pub subject: Option<String>,
+    /// Where the person is named by address: whose identity it is, is looked up when it is believed.
+    pub email: Option<String>,
     pub issuer: String,
     pub at: Timestamp,
     pub from: String,
@@ -87,11 +89,15 @@ pub fn accept(
     if !tx.put_once(JTI, &key, "", claimed.good_until.max(judge.now))? {
         return Ok(Outcome::Repeated);
     }
+    let subject = match &claimed.email {
+        Some(email) => subject_of(tx, &connection.name, &claimed.issuer, email)?,
+        None => claimed.subject.clone(),
+    };
     let heard = Heard {
         connection: connection.name.clone(),
         issuer: claimed.issuer.clone(),
         sid: claimed.sid.clone(),
-        subject: claimed.subject.clone(),
+        subject,
         reach: reach(kind, connection),
         at: claimed.at,
         from: claimed.from.clone(),
@@ -106,16 +112,35 @@ pub fn accept(
         tx.put_once(OVER, &over, "", judge.now.plus(OVER_FOR))?;
     }
     let done = cascade::carry_out(tx, kind, &heard, judge)?;
-    entry(kind, &heard, &done).write(tx, judge.now, &judge.entropy.token(9))?;
+    let nobody = done.ended == 0 && done.user_id.is_none();
+    if !nobody {
+        entry(kind, &heard, &done).write(tx, judge.now, &judge.entropy.token(9))?;
+    }
     if let Some(rest) = &done.rest {
         tx.put_signal(&waiting(kind, rest, &key, judge.now))?;
     }
-    let nobody = done.ended == 0 && done.user_id.is_none();
     Ok(if nobody {
         Outcome::Nobody
     } else {
         Outcome::Accepted
     })
+}
+
+/// The provider's name for whoever has this address here, if the provider vouches for them at all.
+fn subject_of(
+    tx: &Tx<'_>,
+    connection: &str,
+    issuer: &str,
+    email: &str,
+) -> Result<Option<String>, StoreError> {
+    let Some(row) = tx.user_by_identifier("email", &email.trim().to_lowercase())? else {
+        return Ok(None);
+    };
+    let identities = tx.identities_of_user(&row.user.user_id)?;
+    let own = identities
+        .into_iter()
+        .find(|own| own.connection == connection && own.issuer == issuer);
+    Ok(own.map(|own| own.subject))
 }
 
 /// Goes on with what was begun. `None`: everything is done.

@@ -94,6 +94,7 @@ static UPSTREAM: Shape = Shape {
         "linking",
         "demand_fresh_auth_time",
         "backchannel_logout",
+        "global_token_revocation",
         "confirm_after_minutes",
         "confirm_grace_minutes",
     ],
