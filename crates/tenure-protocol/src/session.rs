@@ -24,6 +24,9 @@ pub struct Session {
     /// The `session_expiry` of the identity provider that vouched for the person, if it sent one: the
     /// absolute deadline is never later.
     pub upstream_deadline: Option<Timestamp>,
+    /// When the session is over unless that provider has said again by then that the person is welcome.
+    /// The idle deadline is never later.
+    pub confirm_deadline: Option<Timestamp>,
     /// Whether the cookie carries an expiry (else it goes with the browser).
     pub persistent: bool,
     pub state: AuthState,
@@ -178,6 +181,8 @@ pub enum Rule {
     StoredIdle,
     /// The upstream session's own end, as its identity provider told it at the login.
     UpstreamExpiry,
+    /// The identity provider did not say in time that the person is still welcome.
+    UpstreamUnconfirmed,
     /// Today's settings, lower than those copied.
     SettingAbsolute,
     SettingIdle,
@@ -192,6 +197,7 @@ impl Rule {
             Self::StoredAbsolute => "stored_absolute",
             Self::StoredIdle => "stored_idle",
             Self::UpstreamExpiry => "upstream_session_expiry",
+            Self::UpstreamUnconfirmed => "upstream_unconfirmed",
             Self::SettingAbsolute => "setting_absolute",
             Self::SettingIdle => "setting_idle",
         }
@@ -215,6 +221,7 @@ impl Session {
             idle_deadline: now.plus(login.limits.idle_timeout).min(absolute_deadline),
             absolute_deadline,
             upstream_deadline: login.upstream_deadline,
+            confirm_deadline: None,
             persistent: login.persistent,
             state: AuthState::Full,
             factors: login.factors,
@@ -300,8 +307,12 @@ impl Session {
             }
             _ => (self.absolute_deadline, absolute, Rule::StoredAbsolute),
         };
+        // The idle deadline follows it: of equal ones this is why.
+        let unconfirmed = self
+            .confirm_deadline
+            .map(|at| (at, EndReason::UpstreamExpired, Rule::UpstreamUnconfirmed));
         let stored_idle = Some((self.idle_deadline, idle, Rule::StoredIdle));
-        for limit in [setting_absolute, stored_idle, setting_idle]
+        for limit in [setting_absolute, unconfirmed, stored_idle, setting_idle]
             .into_iter()
             .flatten()
         {
@@ -338,10 +349,37 @@ impl Session {
         Ok(Self {
             last_active_at: active,
             limits,
-            idle_deadline: active.plus(limits.idle_timeout).min(absolute_deadline),
+            idle_deadline: earliest(
+                active.plus(limits.idle_timeout).min(absolute_deadline),
+                self.confirm_deadline,
+            ),
             absolute_deadline,
             ..self.clone()
         })
+    }
+
+    /// The identity provider that vouches for the person did so just now: the session may be kept alive
+    /// until `deadline`, if at all. It is no activity. `upstream_deadline`: what the provider said anew
+    /// of its session's end; a later one than before gives nobody more.
+    #[must_use]
+    pub fn confirmed(
+        &self,
+        deadline: Option<Timestamp>,
+        upstream_deadline: Option<Timestamp>,
+    ) -> Self {
+        let upstream_deadline = match (self.upstream_deadline, upstream_deadline) {
+            (Some(before), Some(now)) => Some(before.min(now)),
+            (before, now) => before.or(now),
+        };
+        let absolute_deadline = earliest(self.absolute_deadline, upstream_deadline);
+        let idle = self.last_active_at.plus(self.limits.idle_timeout);
+        Self {
+            confirm_deadline: deadline,
+            upstream_deadline,
+            idle_deadline: earliest(idle.min(absolute_deadline), deadline),
+            absolute_deadline,
+            ..self.clone()
+        }
     }
 
     /// The same user proved themselves again: keeps `sid` and participants, renews the
@@ -417,4 +455,8 @@ impl Session {
         let multiple = self.amr().iter().any(|name| name == "mfa");
         multiple.then(|| "http://schemas.openid.net/pape/policies/2007/06/multi-factor".to_owned())
     }
+}
+
+fn earliest(at: Timestamp, other: Option<Timestamp>) -> Timestamp {
+    other.map_or(at, |other| at.min(other))
 }

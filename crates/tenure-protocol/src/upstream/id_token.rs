@@ -107,6 +107,27 @@ pub fn check(
     })
 }
 
+/// Judges the claims of an ID token that came with a refresh (Core 12.2): the same issuer, audience and
+/// subject as at the login; it needs no nonce.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_refreshed(
+    claims: &Map<String, Value>,
+    (issuer, client_id, subject): (&str, &str, &str),
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(issuer) {
+        return Err(Fault::Issuer);
+    }
+    if text("sub") != Some(subject) {
+        return Err(Fault::Subject);
+    }
+    check_audience(claims, client_id)?;
+    check_times(claims, now)
+}
+
 /// Rules 3 to 5. An audience besides us is one that we do not trust, `azp` or not.
 fn check_audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), Fault> {
     let is_us = |value: &Value| value.as_str() == Some(client_id);

@@ -4,6 +4,7 @@
 pub mod expiry;
 pub mod id_token;
 pub mod linking;
+pub mod liveness;
 pub mod logout_token;
 pub mod onward;
 pub mod revocation;

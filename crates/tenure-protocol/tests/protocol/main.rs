@@ -65,6 +65,7 @@ mod simulate_properties;
 mod tokens;
 #[cfg(test)]
 mod upstream;
+mod upstream_liveness;
 mod upstream_signal;
 #[cfg(test)]
 mod user_end;

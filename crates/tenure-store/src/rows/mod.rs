@@ -1,6 +1,7 @@
 //! One file for each kind of row: its queries, as methods of [`crate::Tx`].
 
 mod code;
+mod confirm;
 mod delivery;
 mod document;
 mod due;

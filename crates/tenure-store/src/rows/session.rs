@@ -37,6 +37,8 @@ struct Body {
     limits: Limits,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     upstream_deadline: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confirm_deadline: Option<Timestamp>,
     persistent: bool,
     state: AuthState,
     factors: Vec<Factor>,
@@ -432,6 +434,7 @@ pub(super) fn body(session: &Session) -> Result<String, StoreError> {
         limits_since: session.limits_since,
         limits: session.limits,
         upstream_deadline: session.upstream_deadline,
+        confirm_deadline: session.confirm_deadline,
         persistent: session.persistent,
         state: session.state,
         factors: session.factors.clone(),
@@ -454,6 +457,7 @@ fn read(row: &Row<'_>) -> Result<Session, StoreError> {
         idle_deadline: row.instant(6)?,
         absolute_deadline: row.instant(7)?,
         upstream_deadline: body.upstream_deadline,
+        confirm_deadline: body.confirm_deadline,
         persistent: body.persistent,
         state: body.state,
         factors: body.factors,

@@ -62,7 +62,7 @@ struct Body {
     amr: Vec<String>,
 }
 
-const COLUMNS: &str = "sid, connection, user_id, issuer, subject, upstream_sid, auth_time, \
+pub(super) const COLUMNS: &str = "sid, connection, user_id, issuer, subject, upstream_sid, auth_time, \
      session_expiry, began_at, confirmed_at, confirm_due_at, confirm_failures, confirm_error, body, \
      sealed, ended_at, ended_by";
 
@@ -192,7 +192,7 @@ impl Tx<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<UpstreamSession, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<UpstreamSession, StoreError> {
     let sid = Sid::from_bytes(id("upstream_sessions", row.blob(0)?)?);
     let body: Body = from_json("upstream_sessions", sid, &row.text(13)?)?;
     Ok(UpstreamSession {

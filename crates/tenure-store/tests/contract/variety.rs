@@ -125,6 +125,7 @@ impl Dice {
             idle_deadline: a.min(b),
             absolute_deadline: a.max(b),
             upstream_deadline: self.flip().then(|| self.instant()),
+            confirm_deadline: self.flip().then(|| self.instant()),
             persistent: self.flip(),
             state: self.pick(&[AuthState::Pending, AuthState::Partial, AuthState::Full]),
             factors: self.some(|dice| Factor {

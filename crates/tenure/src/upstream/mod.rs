@@ -1,16 +1,18 @@
 //! Other identity providers, as their relying party: their metadata and keys, and what is asked of them.
 
+mod kept;
 mod keys;
 mod metadata;
 mod provider;
 mod secret;
 mod tokens;
 
+pub use kept::{open_tokens, seal_tokens};
 pub use keys::peek;
 pub use metadata::Metadata;
 pub use provider::{Provider, Providers};
 pub use secret::{seal_secret, secret_mac};
-pub use tokens::{Tokens, redeem, userinfo};
+pub use tokens::{Refreshed, Tokens, redeem, refresh, userinfo};
 
 /// Why a provider's answer is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]

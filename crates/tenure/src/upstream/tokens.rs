@@ -53,6 +53,35 @@ pub async fn redeem(
     read(&reply)
 }
 
+/// What came of a refresh that was answered.
+#[derive(Debug)]
+pub enum Refreshed {
+    Tokens(Tokens),
+    /// `invalid_grant`: the grant is over, and no other attempt will find it alive.
+    Gone(String),
+}
+
+/// Refreshes (RFC 6749 section 6). Every refusal but `invalid_grant` is about us and not about the person:
+/// a wrong secret, a client that was removed.
+pub async fn refresh(
+    app: &App,
+    connection: &Connection,
+    provider: &Provider,
+    refresh_token: &str,
+) -> Result<Refreshed, Fault> {
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", refresh_token),
+    ];
+    let reply = request(app, connection, provider, &form).await?;
+    let said: Map<String, Value> = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let is_over = said.get("error").and_then(Value::as_str) == Some("invalid_grant");
+    if (400..500).contains(&reply.status) && is_over {
+        return Ok(Refreshed::Gone(words(&reply.body)));
+    }
+    read(&reply).map(Refreshed::Tokens)
+}
+
 /// A request at the token endpoint, with our credentials.
 async fn request(
     app: &App,

@@ -2,6 +2,7 @@
 
 mod census;
 mod changes;
+pub mod confirm;
 pub mod expiry;
 pub mod keys;
 pub mod outbox;
@@ -33,6 +34,7 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
     tasks.spawn(until(stopping.clone(), expiry::run(app.clone())));
     tasks.spawn(until(stopping.clone(), user_ends::run(app.clone())));
+    tasks.spawn(until(stopping.clone(), confirm::run(app.clone())));
     tasks.spawn(until(stopping.clone(), signals::run(app.clone())));
     tasks.spawn(until(stopping.clone(), streams::run(app.clone())));
     tasks.spawn(until(stopping.clone(), census::run(app.clone())));

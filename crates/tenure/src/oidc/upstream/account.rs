@@ -3,13 +3,14 @@
 use super::signal;
 use crate::oidc::authorize::Context;
 use crate::oidc::sign_in;
-use crate::upstream::{Fault, Tokens};
-use serde_json::{Map, Value, json};
+use crate::upstream::{Fault, Tokens, seal_tokens};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tenure_protocol::model::{Connection, User};
 use tenure_protocol::session::Session;
 use tenure_protocol::upstream::id_token::Proven;
 use tenure_protocol::upstream::linking::{self, Decision, Facts, decide};
+use tenure_protocol::upstream::liveness::Liveness;
 use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{Identity, StoreError, Tx, UpstreamSession, UserRow};
 
@@ -76,6 +77,16 @@ pub fn sign_in(
         upstream_deadline: arrival.upstream_deadline,
     };
     let session = sign_in::start(tx, context, &who, fresh_sid)?;
+    let liveness = Liveness::of(&connection.upstream);
+    let session = match liveness {
+        Some(liveness) => {
+            let deadline = liveness.next(context.now).deadline;
+            let session = session.confirmed(Some(deadline), None);
+            tx.update_session(&session)?;
+            session
+        }
+        None => session,
+    };
     tx.put_upstream_session(&upstream_session(context, arrival, &session))?;
     Ok(Ok(session))
 }
@@ -231,16 +242,9 @@ fn profile(claims: &Map<String, Value>) -> Map<String, Value> {
 fn upstream_session(context: &Context, arrival: &Arrival, session: &Session) -> UpstreamSession {
     let (connection, proven) = (&arrival.connection, &arrival.proven);
     let app = &context.app;
-    let confirm = connection.upstream.confirm_after_minutes;
-    let tokens = json!({
-        "id_token": arrival.tokens.id_token,
-        "refresh_token": arrival.tokens.refresh_token,
-    });
-    let sealed = app.master.seal(
-        &format!("upstream session {} {}", session.sid, connection.name),
-        tokens.to_string().as_bytes(),
-        &app.entropy,
-    );
+    let confirm = Liveness::of(&connection.upstream);
+    let kept = (session.sid, connection.name.as_str());
+    let sealed = seal_tokens(app, kept, &arrival.tokens);
     UpstreamSession {
         sid: session.sid,
         connection: connection.name.clone(),
@@ -252,7 +256,7 @@ fn upstream_session(context: &Context, arrival: &Arrival, session: &Session) -> 
         session_expiry: arrival.upstream_deadline,
         began_at: context.now,
         confirmed_at: context.now,
-        confirm_due_at: confirm.map(|minutes| context.now.plus(minutes.saturating_mul(60))),
+        confirm_due_at: confirm.map(|liveness| liveness.next(context.now).due_at),
         confirm_failures: 0,
         confirm_error: None,
         acr: proven.acr.clone(),
