@@ -57,12 +57,20 @@ pub async fn redeem(
 #[derive(Debug)]
 pub enum Refreshed {
     Tokens(Tokens),
-    /// `invalid_grant`: the grant is over, and no other attempt will find it alive.
+    /// A definite no: no other attempt will be answered otherwise.
     Gone(String),
 }
 
-/// Refreshes (RFC 6749 section 6). Every refusal but `invalid_grant` is about us and not about the person:
-/// a wrong secret, a client that was removed.
+/// Errors that are about the person and not about us, as a wrong secret or a client that was removed
+/// would be: the grant is over, the user is blocked (Auth0's word), somebody would have to sign in.
+const NO: [&str; 4] = [
+    "access_denied",
+    "interaction_required",
+    "invalid_grant",
+    "login_required",
+];
+
+/// Refreshes (RFC 6749 section 6).
 pub async fn refresh(
     app: &App,
     connection: &Connection,
@@ -75,7 +83,8 @@ pub async fn refresh(
     ];
     let reply = request(app, connection, provider, &form).await?;
     let said: Map<String, Value> = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let is_over = said.get("error").and_then(Value::as_str) == Some("invalid_grant");
+    let error = said.get("error").and_then(Value::as_str);
+    let is_over = error.is_some_and(|error| NO.contains(&error));
     if (400..500).contains(&reply.status) && is_over {
         return Ok(Refreshed::Gone(words(&reply.body)));
     }

@@ -51,6 +51,7 @@ mod tenant_users;
 mod token;
 mod upstream;
 mod upstream_backchannel;
+mod upstream_chain;
 mod upstream_confirm;
 mod upstream_findings;
 mod upstream_revocation;
