@@ -11,7 +11,7 @@ use tenure_protocol::session::EndReason;
 async fn pair(more: &str) -> Pair {
     let up = Served::start(&PROVIDER.replace(
         "name: Down",
-        "name: Down\n    refresh_token: { leeway: 0, retry_window: 0 }",
+        "name: Down\n    refresh_token: { rotation_type: rotating, leeway: 0, retry_window: 0 }",
     ))
     .await;
     let connection = format!(
@@ -81,7 +81,7 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
     // The person is blocked there.
     pair.up
         .world
-        .apply("users:\n  - { user_id: ada-up, blocked: true }")
+        .apply("users:\n  - { user_id: ada-up, email: ada@example.com, blocked: true }")
         .await;
     pass(&pair, 600);
     confirm::round(app).await.unwrap();
