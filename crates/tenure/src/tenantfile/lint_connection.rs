@@ -60,10 +60,60 @@ fn check_policy(connection: &Connection, object: &Object, findings: &mut Finding
             format!("{title}: upstream.confirm_after_minutes must be 1 or more, or left out"),
         );
     }
+    if policy.confirm_after_minutes.is_some() {
+        confirmation(connection, object, findings);
+    }
+    let tells = object.body.get("upstream");
+    let tells = tells.and_then(|upstream| upstream.get("backchannel_logout"));
+    if let (Some(preset @ (Preset::Google | Preset::Entra)), Some(_)) = (connection.preset, tells) {
+        findings.warn(
+            line,
+            format!(
+                "{title}: upstream.backchannel_logout does nothing: {preset:?} sends no logout tokens"
+            ),
+        );
+    }
     if policy.confirm_grace_minutes < 0 {
         findings.error(
             line,
             format!("{title}: upstream.confirm_grace_minutes must be 0 or more"),
+        );
+    }
+}
+
+/// A provider is asked with a refresh token.
+fn confirmation(connection: &Connection, object: &Object, findings: &mut Findings) {
+    let (title, policy) = (object.title("connection"), &connection.upstream);
+    let line = object.line_of("upstream");
+    let asks = connection.scope().split(' ').any(|s| s == "offline_access");
+    let minutes = policy
+        .confirm_after_minutes
+        .unwrap_or(0)
+        .saturating_add(policy.confirm_grace_minutes);
+    if connection.preset == Some(Preset::Google) {
+        findings.warn(
+            line,
+            format!(
+                "{title}: Google gives no refresh token for the scope offline_access, so nobody can be \
+                 confirmed and every session ends after {minutes} minutes"
+            ),
+        );
+    } else if !asks {
+        findings.warn(
+            line,
+            format!(
+                "{title}: without offline_access in options.scope the provider gives no refresh token \
+                 to ask with, and every session ends after {minutes} minutes"
+            ),
+        );
+    }
+    if policy.confirm_grace_minutes == 0 {
+        findings.warn(
+            line,
+            format!(
+                "{title}: with upstream.confirm_grace_minutes: 0 a provider that does not answer at once \
+                 ends every session"
+            ),
         );
     }
 }

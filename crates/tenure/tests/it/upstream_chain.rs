@@ -152,7 +152,7 @@ fn sid(browser: &Browser<'_>) -> Sid {
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_at_the_top_reaches_the_application_at_the_bottom() {
+async fn goauthentik_25283_a_logout_at_the_top_reaches_the_application_at_the_bottom() {
     let chain = Chain::start("").await;
     let mut person = chain.person();
     person.sign_in().await;
