@@ -209,6 +209,7 @@ contract! {
         of_two_claimers_each_gets_others
         an_upstream_session_ends_once_and_forgets_its_tokens
         all_of_a_person_end_that_began_by_then
+        what_is_to_be_confirmed_is_claimed_by_one_and_settled_once
     }
     restore {
         ends_every_session_and_family_and_raises_the_epoch

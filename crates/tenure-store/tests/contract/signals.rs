@@ -225,3 +225,78 @@ pub fn all_of_a_person_end_that_began_by_then(fresh: &Fresh) {
         assert_eq!(rows[0].ended_at.is_some(), n <= 2, "{n}");
     }
 }
+
+pub fn what_is_to_be_confirmed_is_claimed_by_one_and_settled_once(fresh: &Fresh) {
+    let store = fresh.open();
+    let due = |n: u32, seconds: Option<i64>| UpstreamSession {
+        confirm_due_at: seconds.map(|seconds| NOW.plus(seconds)),
+        ..upstream(n)
+    };
+    let ended = UpstreamSession {
+        ended_at: Some(NOW),
+        ..due(4, Some(0))
+    };
+    let rows = [due(1, Some(0)), due(2, Some(5)), due(3, None), ended];
+    write(&store, move |tx| {
+        rows.iter().try_for_each(|row| tx.put_upstream_session(row))
+    });
+    let next = || read(&store, |tx| tx.next_confirmation());
+    let claim = |now: Timestamp| {
+        write(&store, move |tx| {
+            tx.claim_confirmations(now, now.plus(60), 9)
+        })
+    };
+    assert_eq!(next(), Some(NOW));
+    assert_eq!(claim(NOW.plus(-1)), []);
+    let claimed = claim(NOW);
+    assert_eq!(claimed, [due(1, Some(60))]);
+    assert_eq!(claim(NOW), [], "it is taken");
+    assert_eq!(next(), Some(NOW.plus(5)));
+    // The claimer never comes back in time; another one asks, and its answer counts.
+    let mut second = claim(NOW.plus(60));
+    second.sort_by_key(|row| row.sid);
+    assert_eq!(second, [due(1, Some(120)), due(2, Some(120))]);
+    let settle = |claimed: UpstreamSession, settled: UpstreamSession| {
+        write(&store, move |tx| tx.settle_confirmation(&claimed, &settled))
+    };
+    let confirmed = UpstreamSession {
+        confirmed_at: NOW.plus(60),
+        confirm_due_at: Some(NOW.plus(600)),
+        session_expiry: Some(NOW.plus(900)),
+        sealed: Some(vec![7; 40]),
+        ..due(1, None)
+    };
+    assert!(!settle(claimed[0].clone(), due(1, None)), "too late");
+    assert!(settle(second[0].clone(), confirmed.clone()));
+    assert!(!settle(second[0].clone(), due(1, None)), "settled");
+    assert_eq!(
+        read(&store, |tx| tx.upstream_sessions(&sid(1))),
+        [confirmed.clone()]
+    );
+    let silent = UpstreamSession {
+        confirm_due_at: Some(NOW.plus(61)),
+        confirm_failures: 1,
+        confirm_error: Some("no answer".to_owned()),
+        ..due(2, None)
+    };
+    assert!(settle(second[1].clone(), silent.clone()));
+    assert_eq!(claim(NOW.plus(61)).len(), 1);
+    // A person who signs in again begins anew: what was asked about before is nothing to it.
+    let again = UpstreamSession {
+        began_at: NOW.plus(70),
+        confirm_due_at: Some(NOW.plus(121)),
+        ..due(2, None)
+    };
+    let row = again.clone();
+    write(&store, move |tx| tx.put_upstream_session(&row));
+    let former = UpstreamSession {
+        confirm_due_at: Some(NOW.plus(121)),
+        ..silent
+    };
+    let over = UpstreamSession {
+        ended_at: Some(NOW.plus(71)),
+        ..former.clone()
+    };
+    assert!(!settle(former, over));
+    assert_eq!(read(&store, |tx| tx.upstream_sessions(&sid(2))), [again]);
+}

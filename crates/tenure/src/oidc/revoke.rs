@@ -172,7 +172,7 @@ fn end_its_session(
     let today = settings.limits(session.persistent, judge.caps);
     match session.verdict(Some(&today), user, request.now) {
         // It was over before, and nobody had noticed.
-        Some(verdict) => sessions::expire(tx, session, verdict, judge),
+        Some(verdict) => sessions::expire(tx, session, verdict, judge).map(drop),
         None => sessions::end_session(tx, session, end, judge),
     }
 }

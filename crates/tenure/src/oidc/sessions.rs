@@ -63,31 +63,29 @@ pub fn find(
     let today = judge.settings.limits(session.persistent, judge.caps);
     match (session.verdict(Some(&today), standing, judge.now), user) {
         (None, Some(user)) => Ok(Found::Alive(Box::new(session), Box::new(user))),
-        (Some(verdict), _) => {
-            expire(tx, &session, verdict, judge)?;
-            Ok(Found::Over(verdict.reason))
-        }
+        (Some(verdict), _) => Ok(Found::Over(expire(tx, &session, verdict, judge)?)),
         // Without a user there is always a verdict.
         (None, None) => Ok(Found::None),
     }
 }
 
-/// Stores an end that time or policy brought, if it is not stored yet.
+/// Stores an end that time or policy brought, if it is not stored yet, and answers its reason.
 pub fn expire(
     tx: &Tx<'_>,
     session: &Session,
     verdict: session::Verdict,
     judge: Judge<'_>,
-) -> Result<(), StoreError> {
+) -> Result<EndReason, StoreError> {
     if session.end.is_some() {
-        return Ok(());
+        return Ok(verdict.reason);
     }
     if matches!(verdict.rule, Rule::User | Rule::ValidAfter)
         && let Some(wish) = tx.user_end(&session.user_id)?
         && let Some(verdict) = wish.ends_session(session, GONE)
     {
         // Noticed before the worker came to it: who changed the user is known all the same.
-        return end_with_user(tx, session, &wish, verdict, judge);
+        end_with_user(tx, session, &wish, verdict, judge)?;
+        return Ok(verdict.reason);
     }
     let end = End {
         at: verdict.since.min(judge.now),
@@ -96,7 +94,8 @@ pub fn expire(
         from: String::new(),
         rule: verdict.rule.name().to_owned(),
     };
-    end_session(tx, session, end, judge)
+    end_session(tx, session, end, judge)?;
+    Ok(verdict.reason)
 }
 
 /// The caller has judged already: the session is over.

@@ -110,6 +110,37 @@ async fn surprises_of_connections_are_named() {
             4,
             "options.domain_alias is not known and does nothing",
         ),
+        (
+            &connection(
+                "    options: {client_id: a, issuer: x}\n    upstream: {confirm_after_minutes: 10}",
+            ),
+            5,
+            "without offline_access in options.scope",
+        ),
+        (
+            &connection(
+                "    options: {client_id: a, scope: offline_access}\n    preset: google\n    \
+                 upstream: {confirm_after_minutes: 10, confirm_grace_minutes: 5}",
+            ),
+            6,
+            "every session ends after 15 minutes",
+        ),
+        (
+            &connection(
+                "    options: {client_id: a, issuer: x, scope: offline_access}\n    \
+                 upstream: {confirm_after_minutes: 10, confirm_grace_minutes: 0}",
+            ),
+            5,
+            "ends every session",
+        ),
+        (
+            &connection(
+                "    options: {client_id: a}\n    preset: google\n    \
+                 upstream: {backchannel_logout: all_sessions}",
+            ),
+            6,
+            "Google sends no logout tokens",
+        ),
     ] {
         let (_, findings) = plan(None, text, false).await;
         let found = findings.0.iter().any(|f| {

@@ -63,6 +63,11 @@ async fn everything_of_the_person_is_over_at_once() {
             world.userinfo(access).await.status,
             StatusCode::UNAUTHORIZED
         );
+        if way == "email" {
+            // Who comes before the worker is told the truth all the same.
+            let page = elsewhere.get(&forum).await;
+            assert!(page.body.contains("provider"), "{page:?}");
+        }
         user_ends::round(&world.app).await.unwrap();
         for sid in [ada.sid(), elsewhere.sid()] {
             let end = world.session(sid).await.end.unwrap();
