@@ -62,7 +62,7 @@ pub fn what_is_kept_is_read_and_a_repeat_is_no_second_row(fresh: &Fresh) {
             attempts: 1,
             ..row
         };
-        assert_eq!(claim(&store, NOW, 9), [claimed.clone()]);
+        assert_eq!(claim(&store, NOW, 9), std::slice::from_ref(&claimed));
         assert!(write(&store, move |tx| tx.drop_signal(&claimed)));
     }
     assert_eq!(read(&store, |tx| tx.next_signal()), None);
@@ -271,7 +271,7 @@ pub fn what_is_to_be_confirmed_is_claimed_by_one_and_settled_once(fresh: &Fresh)
     assert!(!settle(second[0].clone(), due(1, None)), "settled");
     assert_eq!(
         read(&store, |tx| tx.upstream_sessions(&sid(1))),
-        [confirmed.clone()]
+        std::slice::from_ref(&confirmed)
     );
     let silent = UpstreamSession {
         confirm_due_at: Some(NOW.plus(61)),
