@@ -133,6 +133,12 @@ pub async fn resume(
     cookie: Option<HeaderValue>,
     headers: &HeaderMap,
 ) -> Response {
+    // Not of somebody who comes from signing in.
+    if cookie.is_none()
+        && let Some(away) = upstream::confirming::before(&context, headers).await
+    {
+        return away;
+    }
     match advance(&context).await {
         Ok(Advance::Issued(issued)) => issued_response(&context, *issued, cookie).await,
         Ok(Advance::Login(over)) => {

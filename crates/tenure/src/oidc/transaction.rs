@@ -29,6 +29,9 @@ pub struct Transaction {
     pub pushed: Option<String>,
     /// Whether the person consented in this transaction.
     pub consented: bool,
+    /// Whether the identity provider behind the session was asked on the way: it is asked once.
+    #[serde(default)]
+    pub asked_upstream: bool,
 }
 
 impl Transaction {
@@ -39,6 +42,7 @@ impl Transaction {
             pushed,
             authenticated: None,
             consented: false,
+            asked_upstream: false,
         }
     }
 

@@ -94,8 +94,8 @@ fn confirmation(connection: &Connection, object: &Object, findings: &mut Finding
         findings.warn(
             line,
             format!(
-                "{title}: Google gives no refresh token for the scope offline_access, so nobody can be \
-                 confirmed and every session ends after {minutes} minutes"
+                "{title}: Google gives no refresh token for the scope offline_access, so that a session \
+                 without a visible request ends after {minutes} minutes"
             ),
         );
     } else if !asks {
@@ -103,7 +103,7 @@ fn confirmation(connection: &Connection, object: &Object, findings: &mut Finding
             line,
             format!(
                 "{title}: without offline_access in options.scope the provider gives no refresh token \
-                 to ask with, and every session ends after {minutes} minutes"
+                 to ask with, and a session without a visible request ends after {minutes} minutes"
             ),
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::upstream_told::upstream_of;
 use crate::upstream_world::{PROVIDER, Pair, Served};
-use crate::world::{TENANT, World, silent};
+use crate::world::{TENANT, World, form, silent, spa};
 use tenure::upstream::open_tokens;
 use tenure::work::{confirm, expiry};
 use tenure_protocol::session::EndReason;
@@ -181,4 +181,90 @@ async fn without_the_setting_nobody_is_asked_any_more() {
     let session = pair.down.session(sid).await;
     assert_eq!(session.confirm_deadline, None);
     assert_eq!(session.idle_deadline, began_at.plus(3_600));
+}
+
+/// A provider that gives no refresh token is asked through the browser, on the way of a visible request.
+#[tokio::test]
+async fn without_a_refresh_token_the_browser_asks() {
+    let pair = pair("").await;
+    let without = "connections:\n  - name: corp\n    strategy: oidc\n    options: { scope: \"openid email\" }";
+    pair.down.apply(without).await;
+    let more = "connections:\n  - name: corp\n    strategy: oidc\n    \
+                upstream: { confirm_after_minutes: 10, confirm_grace_minutes: 5 }";
+    pair.down.apply(more).await;
+    let pair = &pair;
+    let mut person = pair.person();
+    person.sign_in("ada@example.com").await.code();
+    let sid = person.down.sid();
+    let began_at = pair.down.session(sid).await.created_at;
+    let row = upstream_of(&pair.down, sid).await;
+    assert_eq!(
+        open_tokens(&pair.down.app, &row).unwrap().refresh_token,
+        None
+    );
+    // Before it is due, nobody leaves.
+    assert!(
+        person
+            .down
+            .get(&spa(&[]))
+            .await
+            .location()
+            .starts_with("http://localhost:3000/cb")
+    );
+    pass(pair, 660);
+    confirm::round(&pair.down.app).await.unwrap();
+    assert_eq!(upstream_of(&pair.down, sid).await.confirm_failures, 1);
+    // A silent request is answered from the row, and asks nobody.
+    assert!(person.down.get(&silent(&[])).await.message().0["code"].is_string());
+    let sent = person.down.get(&spa(&[])).await;
+    assert_eq!(sent.answered("prompt").as_deref(), Some("none"));
+    let back = person.up.get(pair.up.path(sent.location())).await;
+    let back = back.location().to_owned();
+    let answer = person.come_back(&back).await;
+    assert!(
+        answer
+            .location()
+            .starts_with("http://localhost:3000/cb?code="),
+        "{answer:?}"
+    );
+    let session = pair.down.session(sid).await;
+    assert_eq!(session.confirm_deadline, Some(began_at.plus(660 + 900)));
+    assert_eq!(
+        session.authenticated_at, began_at,
+        "nobody proved anything anew"
+    );
+    // The way back counts once.
+    pass(pair, 1);
+    person.come_back(&back).await;
+    let again = pair.down.session(sid).await;
+    assert_eq!(again.confirm_deadline, session.confirm_deadline);
+    // An answer that is none: the request goes on, and is not sent there twice.
+    pass(pair, 660);
+    let sent = person.down.get(&spa(&[])).await;
+    let state = sent.answered("state").unwrap();
+    let broken = form(&[("state", &state), ("error", "server_error")]);
+    let answer = person.come_back(&format!("/login/callback?{broken}")).await;
+    assert!(
+        answer
+            .location()
+            .starts_with("http://localhost:3000/cb?code="),
+        "{answer:?}"
+    );
+    // The person signs out there: the provider would have to ask.
+    person.up.get("/v2/logout").await;
+    let sent = person.down.get(&spa(&[])).await;
+    let back = person.up.get(pair.up.path(sent.location())).await;
+    assert_eq!(back.answered("error").as_deref(), Some("login_required"));
+    let back = back.location().to_owned();
+    let page = person.come_back(&back).await;
+    assert_eq!(page.status, http::StatusCode::OK, "{page:?}");
+    assert!(
+        page.body.contains("Continue with"),
+        "the login page: {page:?}"
+    );
+    let end = pair.down.session(sid).await.end.unwrap();
+    assert_eq!(
+        (end.reason, end.rule.as_str()),
+        (EndReason::UpstreamExpired, "confirmation")
+    );
 }

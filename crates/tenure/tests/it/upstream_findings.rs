@@ -123,7 +123,7 @@ async fn surprises_of_connections_are_named() {
                  upstream: {confirm_after_minutes: 10, confirm_grace_minutes: 5}",
             ),
             6,
-            "every session ends after 15 minutes",
+            "a session without a visible request ends after 15 minutes",
         ),
         (
             &connection(

@@ -2,7 +2,7 @@
 
 use super::account::{self, Arrival};
 use super::errand::Errand;
-use super::{failed, log_failure, lost};
+use super::{confirming, failed, log_failure, lost};
 use crate::app::App;
 use crate::http::{Caller, SessionCookie};
 use crate::oidc::authorize::{self, Context};
@@ -16,7 +16,6 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
 use std::sync::Arc;
-use tenure_protocol::Timestamp;
 use tenure_protocol::model::Connection;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::Session;
@@ -84,6 +83,9 @@ async fn come_back(app: Arc<App>, caller: Caller, headers: &HeaderMap, query: &s
         Ok(connection) => Arc::clone(connection),
         Err(_) => return login::page(&context, headers, None, None),
     };
+    if errand.confirms.is_some() {
+        return confirming::come_back(context, headers, (&errand, &connection), &params).await;
+    }
     arrive(context, headers, (&errand, &connection), &params).await
 }
 
@@ -145,7 +147,7 @@ fn read(params: &Params) -> Result<&str, Refusal> {
 }
 
 /// Redeems the code and checks everything that the answer claims.
-async fn believe(
+pub(super) async fn believe(
     context: &Context,
     (errand, connection): (&Errand, &Arc<Connection>),
     params: &Params,
@@ -179,7 +181,7 @@ async fn believe(
     Ok(Arrival {
         connection: Arc::clone(connection),
         errand_id: errand.id.clone(),
-        errand_until: Timestamp::plus(errand.began_at, super::errand::LIFETIME + 60),
+        errand_until: errand.until(),
         proven,
         upstream_deadline,
         tokens,

@@ -8,8 +8,8 @@ use crate::oidc::transaction::Transaction;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use tenure_protocol::Timestamp;
 use tenure_protocol::model::Connection;
+use tenure_protocol::{Sid, Timestamp};
 
 const CONTEXT: &str = "upstream errand";
 
@@ -28,6 +28,9 @@ pub struct Errand {
     pub began_at: Timestamp,
     /// The oldest `auth_time` that will do.
     pub fresh_since: Option<Timestamp>,
+    /// The session here that waits for the provider's word; otherwise somebody signs in.
+    #[serde(default)]
+    pub confirms: Option<Sid>,
     /// A hash of the cookie of the browser that was sent: nobody else comes back with it.
     browser: String,
 }
@@ -48,7 +51,17 @@ impl Errand {
             verifier: entropy.token(32),
             began_at: context.now,
             fresh_since,
+            confirms: None,
             browser: hash(cookie),
+        }
+    }
+
+    /// The same, to ask about a session.
+    #[must_use]
+    pub fn confirming(self, sid: Sid) -> Self {
+        Self {
+            confirms: Some(sid),
+            ..self
         }
     }
 
@@ -71,6 +84,11 @@ impl Errand {
         cookie.is_some_and(|cookie| {
             crate::crypto::mac::equal(hash(cookie).as_bytes(), self.browser.as_bytes())
         })
+    }
+
+    /// When it is of no use any more.
+    pub fn until(&self) -> Timestamp {
+        self.began_at.plus(LIFETIME + 60)
     }
 
     pub fn is_fresh(&self, now: Timestamp) -> bool {

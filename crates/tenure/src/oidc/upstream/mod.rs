@@ -4,6 +4,7 @@ mod account;
 mod backchannel;
 mod callback;
 pub mod cascade;
+pub mod confirming;
 mod errand;
 pub mod revocation;
 pub mod signal;
