@@ -269,6 +269,13 @@ fn session_limits(session: &Session, settings: &Settings, caps: &Caps) -> Vec<Li
         source: "upstream session",
         ends: itself,
     });
+    let confirmation = session.confirm_deadline.map(|at| Limit {
+        name: "upstream_confirmation",
+        seconds: None,
+        at: Some(iso_date(at)),
+        source: "upstream session",
+        ends: itself,
+    });
     let own = [
         limit(
             idle,
@@ -299,7 +306,10 @@ fn session_limits(session: &Session, settings: &Settings, caps: &Caps) -> Vec<Li
             activity,
         ),
     ];
-    own.into_iter().chain(upstream).collect()
+    own.into_iter()
+        .chain(upstream)
+        .chain(confirmation)
+        .collect()
 }
 
 fn applications(rows: &Rows, settings: &Settings) -> Vec<Application> {
