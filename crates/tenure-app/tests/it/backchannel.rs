@@ -45,7 +45,10 @@ async fn tell(world: &World, token: &str) -> Answer {
 }
 
 async fn sid(browser: &mut Browser<'_>) -> String {
-    browser.status().await["sid"].as_str().unwrap().to_owned()
+    browser.status().await["op_sid"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]

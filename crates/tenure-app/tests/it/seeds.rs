@@ -338,7 +338,7 @@ async fn seed4_a_back_channel_logout_clears_application_and_token_session() {
         let world = offline_world(keep, |_| {}).await;
         let mut ada = world.browser();
         ada.sign_in("/login").await;
-        let sid = ada.status().await["sid"].as_str().unwrap().to_owned();
+        let sid = ada.status().await["op_sid"].as_str().unwrap().to_owned();
         let url = format!(
             "{}/oidc/logout?client_id=forum&logout_hint={sid}",
             world.op.base
