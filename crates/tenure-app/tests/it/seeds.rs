@@ -4,6 +4,7 @@ use crate::login::{KEEPS, open_world};
 use crate::tokens::{families, offline_world};
 use crate::world::{Op, PAGE, TENANT, World};
 use http::{Method, StatusCode};
+use std::sync::atomic::Ordering;
 use tenure_app::{Keep, MachineTokens};
 
 /// Whether the provider still knows the browser: a new login needs no page.
@@ -182,6 +183,14 @@ async fn seed4_machine_clients_never_use_refresh_tokens() {
     op.clock.advance(90);
     let second = machine.access_token().await.unwrap();
     assert_ne!(second, first);
+    // Where the provider does not answer, whoever asks next does not wait for it too.
+    op.clock.advance(300);
+    op.switches.down.store(true, Ordering::SeqCst);
+    assert!(machine.access_token().await.is_err());
+    op.switches.down.store(false, Ordering::SeqCst);
+    assert!(machine.access_token().await.is_err());
+    op.clock.advance(6);
+    assert_ne!(machine.access_token().await.unwrap(), second);
     assert_eq!(*op.switches.issued.lock().unwrap(), Vec::<String>::new());
     let layer = op.layer(op.config(), Keep::Store);
     let world = op.world(layer);
