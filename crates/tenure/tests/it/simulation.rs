@@ -155,9 +155,10 @@ resourceServers: [{identifier: 'https://api', token_lifetime: 600, token_lifetim
 fn a_reader_that_goes_away_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let file = format!("{ROOT}/examples/simulate/offline.yaml");
     let output = Command::new(env!("CARGO_BIN_EXE_tenure"))
-        .args(["simulate", &file])
+        .arg("simulate")
+        .arg(examples().join("offline.yaml"))
+        .env_clear()
         .stdout(writer)
         .output()
         .unwrap();
