@@ -5,6 +5,7 @@ import { freePort, Server } from './server.mjs';
 
 const root = new URL('../../', import.meta.url).pathname;
 const binary = process.env.SHOP_BINARY ?? `${root}target/debug/axum-shop`;
+const monitor = `${root}packages/browser/dist/monitor.js`;
 const names = ['local-logout', 'idp-logout', 'refresh-tokens', 'inactivity'];
 
 export class Shop {
@@ -18,7 +19,7 @@ export class Shop {
     tenant = tenant.replace('    name: Ada Lovelace\n', '    name: Ada Lovelace\n    password: correct horse\n');
     shop.server = await Server.start(tenant);
     shop.urls = Object.fromEntries(names.map((name, n) => [name, `http://localhost:${ports[n]}`]));
-    shop.child = spawn(binary, ['--issuer', shop.server.issuer, '--ports', ports.join(','), '--manual-clock'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    shop.child = spawn(binary, ['--issuer', shop.server.issuer, '--ports', ports.join(','), '--monitor', monitor, '--manual-clock'], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve, reject) => {
       let said = '';
       shop.child.stdout.on('data', (data) => {

@@ -38,25 +38,46 @@ const visitor = async (options) => {
   return page;
 };
 
+// A visitor whose pages' clock goes with the shop's.
+async function timed(options) {
+  const context = await browser.newContext(options);
+  await context.clock.install({ time: Date.now() });
+  const page = await context.newPage();
+  page.setDefaultTimeout(8000);
+  return page;
+}
+
+async function pass(seconds, page) {
+  await shop.advance(seconds);
+  await page.context().clock.fastForward(seconds * 1000);
+}
+
 test('a customer is logged out after one minute of inactivity', async () => {
-  const page = await visitor({ viewport: { width: 900, height: 800 } });
+  const page = await timed({ viewport: { width: 900, height: 800 } });
   const url = shop.urls.inactivity;
   await signIn(page, url);
+  await page.getByText(/at .*:.*, by rolling duration/).waitFor();
   await page.screenshot({ path: `${shots}shop-signed-in.png` });
+  const asked = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
   // Whoever shops is left alone, also past the provider's minute.
   for (let n = 1; n <= 3; n += 1) {
-    await shop.advance(50);
+    await pass(50, page);
     await page.getByRole('button', { name: 'Add boots to the cart' }).click();
     await page.getByText(`${n} items`).waitFor();
   }
-  await shop.advance(50);
-  // The page asks by itself, all the time, and that is no activity.
-  await page.getByText(/in \d seconds, by rolling duration/).waitFor();
-  await shop.advance(10);
+  await page.getByText(/at .*:.*, by rolling duration/).waitFor();
+  await pass(50, page);
+  // The page asks by itself, and that is no activity.
+  await page.getByText(/in \d+ seconds, by rolling duration/).waitFor();
+  await page.screenshot({ path: `${shots}shop-warning.png` });
+  await pass(11, page);
   const alert = page.getByRole('alert');
   await alert.getByText('Nothing happened for a while.').waitFor();
   await page.screenshot({ path: `${shots}shop-idle.png` });
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Sign in again');
+  assert.ok(asked.includes('/session/status'));
+  assert.ok(!asked.includes('/session/events'), 'there is no stream to ask for');
   await page.reload();
   await page.getByText('You were signed out because nothing happened').waitFor();
   await page.screenshot({ path: `${shots}shop-idle-reloaded.png` });
@@ -64,6 +85,45 @@ test('a customer is logged out after one minute of inactivity', async () => {
   await page.getByRole('link', { name: 'Sign in' }).click();
   await page.getByLabel('Password').waitFor();
   await page.context().close();
+});
+
+test('who is warned stays by a click, whether the session lives in a store or in cookies', async () => {
+  for (const [name, idle] of [['inactivity', 60], ['local-logout', 86_400]]) {
+    const page = await timed();
+    await signIn(page, shop.urls[name]);
+    await page.getByText(/at .*:.*, by rolling duration/).waitFor();
+    await pass(idle - 20, page);
+    await page.getByText(/in \d+ seconds, by rolling duration/).waitFor();
+    await page.getByRole('button', { name: 'Stay signed in' }).click();
+    await page.getByText(/at .*:.*, by rolling duration/).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Stay signed in' }).isVisible(), false);
+    await pass(idle - 20, page);
+    await page.getByText(/in \d+ seconds, by rolling duration/).waitFor();
+    await page.reload();
+    await page.getByText('Hello, Ada Lovelace').waitFor();
+    await page.context().close();
+  }
+});
+
+test('a tab hears of a sign-out in another one, and of the next sign-in, which is another session', async () => {
+  const first = await timed();
+  const url = shop.urls['local-logout'];
+  await signIn(first, url);
+  await first.getByText(/at .*:.*, by rolling duration/).waitFor();
+  const second = await first.context().newPage();
+  await second.goto(`${url}/`);
+  await second.getByRole('button', { name: 'Sign out' }).click();
+  await second.getByText('Nobody is signed in').waitFor();
+  await pass(5, first);
+  await first.evaluate(() => dispatchEvent(new Event('focus')));
+  await first.getByRole('alert').getByText('You are signed out').waitFor();
+  // The provider's session went on, so it is the same sid there.
+  await second.getByRole('link', { name: 'Sign in' }).click();
+  await second.getByText('Hello, Ada Lovelace').waitFor();
+  await first.getByText('Hello, Ada Lovelace').waitFor();
+  await first.getByText(/at .*:.*, by rolling duration/).waitFor();
+  assert.equal(await first.getByRole('alert').isVisible(), false);
+  await first.context().close();
 });
 
 test('a local logout leaves the provider alone, and idp_logout does not', async () => {

@@ -1,5 +1,8 @@
 // The shop that logs its customers out after one minute without activity, with Express and
 // express-openid-connect as it is. tenant.yaml of examples/axum-shop is the provider's side.
+//
+//   SECRET=$(openssl rand -base64 32) node examples/express-shop/shop.mjs
+import { fileURLToPath } from 'node:url';
 import express from 'express';
 import { auth } from 'express-openid-connect';
 
@@ -53,4 +56,17 @@ export function shop(settings) {
   site.post('/logout', revokeOnLogout(settings), (request, response) => response.oidc.logout({ returnTo: settings.baseURL }));
   site.get('/', (request, response) => response.json({ user: request.oidc.isAuthenticated() ? request.oidc.user.sub : null }));
   return site;
+}
+
+// By itself it is the shop of the client `inactivity`, in front of a provider on this machine.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { SECRET: secret, PORT: port = '3104', ISSUER: issuer = 'http://localhost:7100' } = process.env;
+  if (!secret) {
+    console.error('SECRET is not set: it seals the cookies, 32 characters or more (openssl rand -base64 32)');
+    process.exit(2);
+  }
+  const baseURL = `http://localhost:${port}`;
+  const client = { clientID: 'inactivity', clientSecret: 'inactivity-secret' };
+  const site = shop({ issuerBaseURL: issuer, revocationEndpoint: `${issuer}/oauth/revoke`, baseURL, secret, ...client });
+  site.listen(Number(port), '127.0.0.1', () => console.log(`${baseURL}  (sign in at ${baseURL}/login)`));
 }

@@ -6,6 +6,8 @@ use crate::life::{Deadline, Limits};
 use crate::record::Record;
 use crate::seal::{hash, random_text};
 use crate::store::{Entry, Key, Mark, StoreError};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tenure_protocol::Timestamp;
@@ -25,6 +27,8 @@ pub struct Live {
 /// Why a session is over. On the wire as the provider's `/session/status` says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Over {
+    /// The application session's name, as `/session` tells it.
+    pub sid: String,
     /// In the provider's vocabulary, such as `idle` or `user_logout`.
     pub reason: String,
     /// The limit or the event that ended it.
@@ -37,20 +41,21 @@ fn as_seconds<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::E
     to.serialize_i64(at.seconds())
 }
 
-impl From<Deadline> for Over {
-    fn from(deadline: Deadline) -> Self {
+impl Over {
+    fn by_time(key: &Key, deadline: Deadline) -> Self {
         Self {
+            sid: name_of(key),
             reason: deadline.rule.reason().to_owned(),
             rule: deadline.rule.name().to_owned(),
             ended_at: deadline.at,
         }
     }
-}
 
-impl From<&Mark> for Over {
-    fn from(mark: &Mark) -> Self {
+    /// The mark may be the user's or that of the provider's session; `key` is the session's own.
+    pub(crate) fn by_act(key: &Key, mark: &Mark) -> Self {
         let (rule, reason) = mark.reason.split_once(' ').unwrap_or(("", &mark.reason));
         Self {
+            sid: name_of(key),
             reason: reason.to_owned(),
             rule: rule.to_owned(),
             ended_at: mark.at,
@@ -101,7 +106,7 @@ impl Inner {
         };
         Ok(match found {
             Found::Live(live) => match self.over(&live.record, now) {
-                Some(deadline) => Found::Over(deadline.into()),
+                Some(deadline) => Found::Over(Over::by_time(&live.key, deadline)),
                 None => Found::Live(live),
             },
             other => other,
@@ -144,7 +149,8 @@ impl Inner {
         keys.extend(record.sid().map(|sid| self.sid_key(sid)));
         let marks = self.store.marks(&keys).await?;
         let over = marks.iter().filter(|mark| mark.at >= record.created_at);
-        Ok(over.min_by_key(|mark| mark.at).map(Over::from))
+        let first = over.min_by_key(|mark| mark.at);
+        Ok(first.map(|mark| Over::by_act(key, mark)))
     }
 
     pub async fn find_in_store(&self, key: &Key) -> Result<Found, StoreError> {
@@ -152,7 +158,7 @@ impl Inner {
             let marks = self.store.marks(&[*key]).await?;
             return Ok(marks
                 .first()
-                .map_or(Found::Nothing, |mark| Found::Over(mark.into())));
+                .map_or(Found::Nothing, |mark| Found::Over(Over::by_act(key, mark))));
         };
         let plain = self.seal.open(&self.purpose("row"), &entry.body);
         let read = plain.and_then(|plain| serde_json::from_slice::<Record>(&plain).ok());
@@ -275,4 +281,11 @@ const MOST_COOKIE_AGE: i64 = 400 * 86_400;
 /// The store's name of a session: who reads the store holds no session.
 pub fn key_of(id: &str) -> Key {
     hash(&["session", id])
+}
+
+/// What pages know a session by. Not the provider's `sid`: that stays the same when somebody signs out here and in
+/// again, and a monitor that was told of an end would take the new session for the one that is over.
+pub fn name_of(key: &Key) -> String {
+    let key = URL_SAFE_NO_PAD.encode(key);
+    URL_SAFE_NO_PAD.encode(hash(&["name", &key]))
 }

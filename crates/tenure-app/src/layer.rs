@@ -5,6 +5,7 @@ use crate::cookies;
 use crate::flow::Ask;
 use crate::origin;
 use crate::pages::json;
+use crate::return_to;
 use crate::routes;
 use crate::session::Session;
 use crate::store::StoreError;
@@ -128,7 +129,7 @@ async fn admit(app: &Inner, visit: Visit<'_>, session: &Session) -> Option<Respo
     let tried = cookies::read(headers, &app.jar.skip_silent_login()).is_some();
     if app.config.attempt_silent_login && shows_page && !tried {
         let ask = Ask {
-            return_to: path_of(visit.uri),
+            return_to: path_of(app, visit.uri),
             silent: true,
             max_age: None,
         };
@@ -164,7 +165,7 @@ pub(crate) async fn login_required(app: &Inner, visit: Visit<'_>, session: &Sess
     let page = origin::is_navigation(visit.method, visit.headers);
     if page && !app.config.error_on_required_auth {
         let ask = Ask {
-            return_to: path_of(visit.uri),
+            return_to: path_of(app, visit.uri),
             ..Ask::default()
         };
         return app.begin(visit.headers, ask).await;
@@ -176,8 +177,10 @@ pub(crate) async fn login_required(app: &Inner, visit: Visit<'_>, session: &Sess
     json(StatusCode::UNAUTHORIZED, &body)
 }
 
-pub(crate) fn path_of(uri: &Uri) -> String {
+/// Where a person comes back to after the login. A path may begin with two slashes; in a `Location` that would be a
+/// host (lesson CVE-2024-39694).
+pub(crate) fn path_of(app: &Inner, uri: &Uri) -> String {
     uri.path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str)
-        .to_owned()
+        .and_then(|path| return_to::within(&app.base, path.as_str()))
+        .unwrap_or_else(|| "/".to_owned())
 }

@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::provider::{Provider, ProviderError};
+use crate::provider::{PAUSE, Provider, ProviderError};
 use std::sync::Arc;
 use tenure_protocol::Timestamp;
 use tokio::sync::Mutex;
@@ -21,7 +21,14 @@ struct Inner {
     audience: Option<String>,
     scope: Option<String>,
     clock: Clock,
-    held: Mutex<Option<MachineToken>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    token: Option<MachineToken>,
+    /// When the provider last did not answer, and what was wrong.
+    failed: Option<(Timestamp, ProviderError)>,
 }
 
 /// An access token and when it expires.
@@ -62,7 +69,7 @@ impl MachineTokens {
             audience,
             scope: scope.filter(|scope| !scope.is_empty()),
             clock,
-            held: Mutex::new(None),
+            held: Mutex::default(),
         })))
     }
 
@@ -75,13 +82,29 @@ impl MachineTokens {
         let now = self.0.clock.now();
         let current =
             |token: &&MachineToken| token.expires_at.is_some_and(|at| at > now.plus(MARGIN));
-        if let Some(token) = held.as_ref().filter(current) {
+        if let Some(token) = held.token.as_ref().filter(current) {
             return Ok(token.access_token.clone());
         }
+        // Whoever waited for an answer that did not come does not wait for the next one too.
+        if let Some((at, error)) = &held.failed
+            && !now.is_more_than(PAUSE, *at)
+        {
+            return Err(error.clone());
+        }
         let (audience, scope) = (self.0.audience.as_deref(), self.0.scope.as_deref());
-        let token = self.0.provider.machine_token(audience, scope).await?;
-        let text = token.access_token.clone();
-        *held = Some(token);
-        Ok(text)
+        match self.0.provider.machine_token(audience, scope).await {
+            Ok(token) => {
+                let text = token.access_token.clone();
+                *held = Held {
+                    token: Some(token),
+                    failed: None,
+                };
+                Ok(text)
+            }
+            Err(error) => {
+                held.failed = Some((now, error.clone()));
+                Err(error)
+            }
+        }
     }
 }

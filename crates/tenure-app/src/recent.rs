@@ -97,7 +97,7 @@ async fn refuse(visit: Visit<'_>, session: Option<&Session>, seconds: i64) -> Op
     }
     if origin::is_navigation(visit.method, visit.headers) && !app.config.error_on_required_auth {
         let ask = Ask {
-            return_to: path_of(visit.uri),
+            return_to: path_of(app, visit.uri),
             silent: false,
             max_age: Some(seconds),
         };

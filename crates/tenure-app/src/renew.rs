@@ -1,7 +1,7 @@
 //! Renewing tokens: one refresh for all requests that need it, and what its answer means.
 
 use crate::app::{Inner, Keep};
-use crate::keeping::{Found, Live, Over};
+use crate::keeping::{Found, Live, Over, name_of};
 use crate::provider::{PAUSE, ProviderError};
 use crate::record::{Record, Tokens};
 use crate::store::{Key, Replaced, StoreError};
@@ -128,7 +128,7 @@ impl Inner {
             Keep::Store => Ok(match self.find_in_store(&live.key).await? {
                 Found::Live(found) => Ok(*found),
                 Found::Over(over) => Err(over),
-                Found::Nothing => Err(unknown(self.clock.now())),
+                Found::Nothing => Err(unknown(&live.key, self.clock.now())),
             }),
         }
     }
@@ -181,7 +181,7 @@ impl Inner {
         let mark = self.mark(live.key, "refresh_token", reason, self.clock.now());
         self.store.end(&mark).await?;
         self.flights.forget(&live.key);
-        Ok(Renewal::Over(Over::from(&mark)))
+        Ok(Renewal::Over(Over::by_act(&live.key, &mark)))
     }
 
     /// Revokes a refresh token, if there is one. A failure is logged and nothing more: the session is over
@@ -196,8 +196,9 @@ impl Inner {
 }
 
 /// A row that has gone without a trace.
-fn unknown(now: Timestamp) -> Over {
+fn unknown(key: &Key, now: Timestamp) -> Over {
     Over {
+        sid: name_of(key),
         reason: "unknown".to_owned(),
         rule: "gone".to_owned(),
         ended_at: now,

@@ -5,6 +5,8 @@ mod scenarios;
 mod shop;
 mod time;
 
+use anyhow::Context as _;
+use axum::body::Bytes;
 use clap::Parser;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
@@ -21,6 +23,9 @@ struct Args {
     /// Keeps the sessions of the last scenario in this SQLite file instead of in memory
     #[arg(long)]
     sessions: Option<std::path::PathBuf>,
+    /// The session monitor of @tenure/browser, from `npm ci && npm run build --workspace @tenure/browser`
+    #[arg(long, default_value = "node_modules/@tenure/browser/dist/monitor.js")]
+    monitor: std::path::PathBuf,
     /// Lets tests move the clock: POST /dev/clock {"advance_seconds": 60}
     #[arg(long, env = "SHOP_MANUAL_CLOCK")]
     manual_clock: bool,
@@ -32,11 +37,20 @@ async fn main() -> anyhow::Result<()> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
     let args = Args::parse();
+    let monitor = std::fs::read(&args.monitor).with_context(|| {
+        format!(
+            "{} is not there: run `npm ci && npm run build --workspace @tenure/browser` in the repository, or name it with --monitor",
+            args.monitor.display()
+        )
+    })?;
+    let monitor = Bytes::from(monitor);
     let time = time::Time::default();
     let mut shops = JoinSet::new();
     for (scenario, port) in scenarios::ALL.iter().zip(&args.ports) {
         let layer = scenario.layer(&args.issuer, *port, args.sessions.as_deref(), time.clock())?;
-        let mut router = layer.around(shop::router(scenario));
+        let mut router = layer
+            .around(shop::router(scenario))
+            .merge(shop::monitor(monitor.clone()));
         if args.manual_clock {
             router = router.merge(time.router());
         }

@@ -50,7 +50,7 @@ pub const ALL: [Scenario; 4] = [
         client_id: "inactivity",
         name: "Acme Boots",
         title: "Signed out after one minute without activity",
-        story: "Looking at the page is no activity; opening one or putting something into the cart is.",
+        story: "Looking at the page is no activity; moving the pointer, typing and opening a page are.",
         configure: |config| {
             offline(config);
             config.session.rolling_duration = Some(60);

@@ -2,6 +2,8 @@
 
 use crate::scenarios::Scenario;
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::header;
 use axum::response::{Html, Redirect};
 use axum::routing::{get, post};
 use tenure_app::{Session, User, require_recent_login};
@@ -18,6 +20,12 @@ pub fn router(scenario: &'static Scenario) -> Router {
         .route("/cart", post(add))
         // Whoever pays has typed the password within five minutes.
         .route("/pay", pay.layer(require_recent_login(300)))
+}
+
+/// The session monitor of @tenure/browser. It needs no session, and fetching it is no activity.
+pub fn monitor(script: Bytes) -> Router {
+    let types = [(header::CONTENT_TYPE, "text/javascript")];
+    Router::new().route("/monitor.js", get(move || async move { (types, script) }))
 }
 
 async fn add(_: User, session: Session) -> Redirect {
@@ -50,7 +58,8 @@ async fn signed_in(user: &User, session: &Session) -> String {
     format!(
         "<p>Hello, <strong>{name}</strong>.</p>{upstream}\
          <dl><dt>Cart</dt><dd>{items} items</dd><dt>Access token</dt><dd>{token}</dd>\
-         <dt>This session ends</dt><dd id=\"ends\" role=\"timer\">…</dd></dl>\
+         <dt>This session ends</dt><dd><span id=\"ends\" role=\"timer\">…</span>\
+         <button id=\"stay\" class=\"plain\" hidden>Stay signed in</button></dd></dl>\
          <form method=\"post\" action=\"/cart\"><button>Add boots to the cart</button></form>\
          <p><a href=\"/pay\">Pay</a></p>\
          <form method=\"post\" action=\"/logout\"><button class=\"plain\">Sign out</button></form>\
@@ -87,6 +96,7 @@ fn page(scenario: &Scenario, body: &str) -> String {
     PAGE.replace("{name}", scenario.name)
         .replace("{title}", scenario.title)
         .replace("{story}", scenario.story)
+        .replace("{client_id}", scenario.client_id)
         .replace("{body}", body)
 }
 

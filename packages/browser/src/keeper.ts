@@ -52,6 +52,8 @@ export function keeping() {
       }
       const response = await post(url, params, headers);
       let text = await response.text();
+      // Forgotten meanwhile: what was on its way brings nobody back.
+      if (refreshes && store.get(name) === undefined) return refusal('login_required', 'no refresh token');
       try {
         const json = JSON.parse(text) as Record<string, unknown>;
         if (typeof json['refresh_token'] === 'string') {

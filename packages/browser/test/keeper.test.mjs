@@ -41,6 +41,19 @@ test('keeps what a code brings, sends it with a refresh, and keeps its successor
   assert.equal(new Map(third.headers).get('dpop-nonce'), 'n');
 });
 
+test('a refresh that was on its way when the person signed out brings nothing back', async () => {
+  const tokens = memoryTokens();
+  const keep = keeper(tokens, origin);
+  answer.push(json({ refresh_token: 'first' }), json({ access_token: 'late', refresh_token: 'second' }));
+  await keep(send('grant_type=authorization_code'));
+  const late = keep(send('grant_type=refresh_token'));
+  await keep({ do: 'forget' });
+  const { status, body, kept } = await late;
+  assert.deepEqual([got.length, status, kept], [2, 400, false]);
+  assert.equal(JSON.parse(body).error, 'login_required');
+  assert.deepEqual(tokens.all(), []);
+});
+
 test('names are kept apart; without a token nothing is sent', async () => {
   const keep = keeper(memoryTokens(), origin);
   answer.push(json({ refresh_token: 'first' }));

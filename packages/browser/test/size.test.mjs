@@ -15,6 +15,12 @@ test('what a page loads stays below 12,000 bytes, the worker included; DPoP is a
   assert.ok(size < 12_000, `${size} bytes in ${loaded.join()}`);
 });
 
+test('the monitor alone is less than half of that, and imports nothing', () => {
+  assert.deepEqual(imports('dist/monitor.js'), []);
+  const size = gzipSync(read('dist/monitor.js'), { level: 9 }).length;
+  assert.ok(size < 6_000, `${size} bytes`);
+});
+
 test('oauth4webapi is the only dependency', () => {
   const { dependencies, peerDependencies } = JSON.parse(read('package.json'));
   assert.deepEqual(Object.keys(dependencies), ['oauth4webapi']);

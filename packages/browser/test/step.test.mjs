@@ -91,6 +91,24 @@ test('at first nothing is known; what is told by the server is shown', () => {
   assert.ok(Math.abs(endsAt - (LOGIN + 600) * 1000) < 1_500);
 });
 
+test('an application may have but one limit', () => {
+  const absolute = live();
+  absolute.idle_expires_at = absolute.limits.idle_timeout = null;
+  absolute.expires_at = absolute.extend_before = absolute.absolute_expires_at;
+  absolute.will_end = { reason: 'absolute', rule: 'absolute_duration' };
+  const page = watching({}, absolute);
+  const { idleDeadline, absoluteDeadline, endsAt, extendable, rule } = page.shown;
+  assert.deepEqual({ idleDeadline, absoluteDeadline, extendable, rule }, { idleDeadline: Infinity, absoluteDeadline: endsAt, extendable: false, rule: 'absolute_duration' });
+  page.at(3_545).take({ type: 'activity' }).answer({ ...absolute, now: LOGIN + 3_545 });
+  assert.equal(page.shown.status, 'warning');
+  assert.ok(!page.did.includes('extend'));
+
+  const rolling = live();
+  rolling.absolute_expires_at = rolling.limits.absolute_lifetime = null;
+  assert.equal(watching({}, rolling).shown.absoluteDeadline, Infinity);
+  assert.equal(watching({}, rolling).at(100).take({ type: 'activity' }).did.join(), 'extend');
+});
+
 test('the state is the same object until something changes', () => {
   const page = watching();
   const { shown } = page;

@@ -13,15 +13,16 @@ impl Provider {
             match logout_claims(&looked.metadata, token) {
                 Ok(claims) => return Ok(claims),
                 Err(Mistrust::Other(why)) => return Err(ProviderError::Untrusted(why)),
-                Err(Mistrust::UnknownKey) if !looked.current => {
-                    let why = "an unknown key, and the key set cannot be had".to_owned();
-                    return Err(ProviderError::Unavailable(why));
+                Err(Mistrust::UnknownKey) if looked.is_new => {
+                    let why = "no key of the provider fits".to_owned();
+                    return Err(ProviderError::Untrusted(why));
                 }
                 Err(Mistrust::UnknownKey) => {}
             }
         }
-        let why = "no key of the provider fits".to_owned();
-        Err(ProviderError::Untrusted(why))
+        // The key may be newer than what we know. A refusal would be final, and the logout lost.
+        let why = "an unknown key, and no new key set can be had yet".to_owned();
+        Err(ProviderError::Unavailable(why))
     }
 }
 

@@ -108,15 +108,15 @@ struct Known {
 #[derive(Debug)]
 struct Looked {
     metadata: Arc<Metadata>,
-    /// Whether it is as recent as was asked for.
-    current: bool,
+    /// Whether the provider said so just now.
+    is_new: bool,
 }
 
 impl Looked {
-    fn of(known: &Known, current: bool) -> Self {
+    fn of(known: &Known, is_new: bool) -> Self {
         Self {
             metadata: Arc::clone(&known.metadata),
-            current,
+            is_new,
         }
     }
 }
@@ -165,7 +165,7 @@ impl Provider {
         if let Some(known) = memory.known.as_ref()
             && !now.is_more_than(seconds, known.at)
         {
-            return Ok(Looked::of(known, true));
+            return Ok(Looked::of(known, false));
         }
         // Whoever waited for an answer that did not come does not wait for the next one too.
         let paused = memory

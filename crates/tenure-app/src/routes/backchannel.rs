@@ -64,8 +64,8 @@ fn refused(why: &str) -> Response {
     json(StatusCode::BAD_REQUEST, &body)
 }
 
-/// Ends the sessions that the token names: with a `sub`, all of that user's that exist by now; with a `sid`
-/// alone, those of that session. Later logins are nobody's business here.
+/// Ends the sessions that the token names: with a `sid`, those of that session of the provider's; without, all of the
+/// user's that exist by now (section 2.4). Later logins are nobody's business here.
 async fn end(app: &Inner, logout: &Logout) -> Result<(), StoreError> {
     let now = app.clock.now();
     let seen = app.jti_key(&logout.jti);
@@ -76,9 +76,11 @@ async fn end(app: &Inner, logout: &Logout) -> Result<(), StoreError> {
     }
     let reason = logout.reason.as_deref().filter(|reason| is_known(reason));
     let reason = reason.unwrap_or("upstream_logout");
-    let sid = logout.sid.as_deref().map(|sid| app.sid_key(sid));
-    let sub = logout.sub.as_deref().map(|sub| app.sub_key(sub));
-    for key in sid.into_iter().chain(sub) {
+    let key = match (&logout.sid, &logout.sub) {
+        (Some(sid), _) => Some(app.sid_key(sid)),
+        (None, sub) => sub.as_deref().map(|sub| app.sub_key(sub)),
+    };
+    if let Some(key) = key {
         app.store
             .end(&app.mark(key, "backchannel_logout", reason, now))
             .await?;

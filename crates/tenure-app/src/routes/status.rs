@@ -2,7 +2,7 @@
 //! provider's `/session/status`. Reading is never an activity. `POST /session/extend` is one.
 
 use crate::app::Inner;
-use crate::keeping::{Found, Live, Over};
+use crate::keeping::{Found, Live, Over, name_of};
 use crate::life::{Deadline, Rule};
 use crate::origin;
 use crate::pages::json;
@@ -52,13 +52,14 @@ pub async fn extend(app: &Arc<Inner>, parts: &Parts) -> Response {
 async fn try_extend(app: &Arc<Inner>, parts: &Parts) -> Result<Response, StoreError> {
     let now = app.clock.now();
     let found = app.find(&parts.headers, now).await?;
-    let session = Session::new(Arc::clone(app), found.clone(), now);
+    let session = Session::new(Arc::clone(app), found, now);
     session.touch().await?;
     let lines = session.finish(&parts.headers).await?;
     let found = match (session.live(), session.over()) {
         (Some(live), _) => Found::Live(Box::new(live)),
         (None, Some(over)) => Found::Over(over),
-        (None, None) => found,
+        // Also where the row has gone since it was read.
+        (None, None) => Found::Nothing,
     };
     let mut response = told(app, &found, now);
     crate::cookies::add(response.headers_mut(), &lines);
@@ -95,7 +96,8 @@ fn active(app: &Inner, live: &Live, now: Timestamp) -> Value {
     let end = life.end(limits);
     object!({
         "active": true,
-        "sid": record.sid(),
+        "sid": name_of(&live.key),
+        "op_sid": record.sid(),
         "sub": record.sub(),
         "auth_time": record.auth_time().map(Timestamp::seconds),
         "now": now.seconds(),
@@ -125,6 +127,7 @@ fn limit(deadline: Option<Deadline>, since: Timestamp) -> Option<Value> {
 fn ended(over: &Over, now: Timestamp) -> Value {
     object!({
         "active": false,
+        "sid": over.sid,
         "now": now.seconds(),
         "reason": over.reason,
         "rule": over.rule,

@@ -2,6 +2,8 @@
 
 use crate::login::{KEEPS, open_world};
 use crate::world::{Answer, Browser, Op, World};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -45,7 +47,10 @@ async fn tell(world: &World, token: &str) -> Answer {
 }
 
 async fn sid(browser: &mut Browser<'_>) -> String {
-    browser.status().await["sid"].as_str().unwrap().to_owned()
+    browser.status().await["op_sid"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -175,5 +180,45 @@ async fn jellyfin_1060_a_logout_whose_key_cannot_be_had_may_be_tried_again() {
     world.op.switches.down.store(false, Ordering::SeqCst);
     world.advance(6);
     assert_eq!(tell(&world, &token).await.status, StatusCode::OK);
+    world.stop().await;
+}
+
+/// Back-Channel Logout 1.0 section 2.4: only without a `sid` are all sessions of the person meant. Most
+/// providers send both.
+#[tokio::test]
+async fn a_token_that_names_session_and_user_ends_that_session_alone() {
+    for keep in KEEPS {
+        let world = open_world(keep, |_| {}).await;
+        let (mut ada, mut elsewhere) = (world.browser(), world.browser());
+        ada.sign_in("/login").await;
+        elsewhere.sign_in("/login").await;
+        let both = json!({"sid": sid(&mut ada).await, "sub": "auth0|ada"});
+        let token = signed(&world, TokenKind::Logout, &both);
+        assert_eq!(tell(&world, &token).await.status, StatusCode::OK);
+        assert_eq!(ada.visit("/").await.body, "nobody");
+        assert_eq!(elsewhere.visit("/").await.body, "auth0|ada");
+        world.stop().await;
+    }
+}
+
+/// A provider may roll its key over and sign a logout with the new one a moment after we read the set.
+#[tokio::test]
+async fn a_logout_with_a_key_that_may_be_new_is_not_refused_for_good() {
+    let world = open_world(Keep::Store, |_| {}).await;
+    let mut ada = world.browser();
+    ada.sign_in("/login").await;
+    let token = || {
+        let token = signed(&world, TokenKind::Logout, &json!({"sub": "auth0|ada"}));
+        let rest = token.split_once('.').unwrap().1.to_owned();
+        let header = json!({"alg": "RS256", "typ": "logout+jwt", "kid": "rolled-over"});
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
+    };
+    world.advance(30);
+    let early = tell(&world, &token()).await;
+    assert_eq!(early.status, StatusCode::SERVICE_UNAVAILABLE);
+    // By now the set is worth another look, and the key is not in it.
+    world.advance(31);
+    assert_eq!(tell(&world, &token()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(ada.visit("/").await.body, "auth0|ada");
     world.stop().await;
 }

@@ -204,3 +204,37 @@ async fn a_busy_session_outlives_the_age_that_its_cookie_had_at_the_login() {
         world.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_page_knows_each_session_by_a_name_of_its_own() {
+    for keep in KEEPS {
+        let world = open_world(keep, |config| config.session.rolling_duration = Some(60)).await;
+        let mut ada = world.browser();
+        ada.sign_in("/login").await;
+        let first = ada.status().await;
+        let cookies = ada.cookies.clone();
+        assert_eq!(ada.post("/logout").await.status, StatusCode::SEE_OTHER);
+        // The provider's session goes on: a new session here, of the same one there.
+        ada.visit("/login").await;
+        let second = ada.status().await;
+        assert_eq!(second["op_sid"], first["op_sid"]);
+        assert_ne!(second["sid"], first["sid"]);
+        // An end names the session that it ended, whether an act or time did it.
+        let mut slow = world.browser();
+        slow.cookies = cookies;
+        let over = slow.status().await;
+        assert_eq!(over["reason"], "user_logout");
+        assert_eq!(over["sid"], first["sid"]);
+        world.advance(60);
+        let over = ada.status().await;
+        assert_eq!(over["reason"], "idle");
+        assert_eq!(over["sid"], second["sid"]);
+        // It says nothing of the ticket, and is no key to anything.
+        assert!(
+            !ada.cookies
+                .values()
+                .any(|value| value.contains(over["sid"].as_str().unwrap()))
+        );
+        world.stop().await;
+    }
+}

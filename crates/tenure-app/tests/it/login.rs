@@ -349,3 +349,26 @@ async fn a_provider_that_is_down_is_said_so() {
     assert_eq!(ada.visit("/logout").await.body, "nobody");
     world.stop().await;
 }
+
+/// Lesson CVE-2024-39694: a path that begins with two slashes is a path here, and a host in a `Location`.
+#[tokio::test]
+async fn cve_2024_39694_no_address_of_the_application_leads_elsewhere_after_the_login() {
+    let op = Op::start().await;
+    let layer = op.layer(op.config(), Keep::Cookie);
+    let world = op.world(layer);
+    for path in [
+        "//evil.example/",
+        "//evil.example/pay?x=1",
+        "/.//evil.example",
+    ] {
+        let mut ada = world.browser();
+        let asked = ada.open(path).await;
+        let url = asked.header("location").to_owned();
+        assert!(url.starts_with(&world.op.base), "{path}: {asked:?}");
+        ada.trail = vec![url.clone()];
+        let page = ada.request(Method::GET, &url, &PAGE, String::new()).await;
+        ada.submit_login(&page, "ada@example.com").await;
+        assert_eq!(ada.place(), "/", "{path}: {:?}", ada.trail);
+    }
+    world.stop().await;
+}

@@ -4,6 +4,7 @@ use crate::login::{KEEPS, open_world};
 use crate::tokens::{families, offline_world};
 use crate::world::{Op, PAGE, TENANT, World};
 use http::{Method, StatusCode};
+use std::sync::atomic::Ordering;
 use tenure_app::{Keep, MachineTokens};
 
 /// Whether the provider still knows the browser: a new login needs no page.
@@ -182,6 +183,14 @@ async fn seed4_machine_clients_never_use_refresh_tokens() {
     op.clock.advance(90);
     let second = machine.access_token().await.unwrap();
     assert_ne!(second, first);
+    // Where the provider does not answer, whoever asks next does not wait for it too.
+    op.clock.advance(300);
+    op.switches.down.store(true, Ordering::SeqCst);
+    assert!(machine.access_token().await.is_err());
+    op.switches.down.store(false, Ordering::SeqCst);
+    assert!(machine.access_token().await.is_err());
+    op.clock.advance(6);
+    assert_ne!(machine.access_token().await.unwrap(), second);
     assert_eq!(*op.switches.issued.lock().unwrap(), Vec::<String>::new());
     let layer = op.layer(op.config(), Keep::Store);
     let world = op.world(layer);
@@ -338,7 +347,7 @@ async fn seed4_a_back_channel_logout_clears_application_and_token_session() {
         let world = offline_world(keep, |_| {}).await;
         let mut ada = world.browser();
         ada.sign_in("/login").await;
-        let sid = ada.status().await["sid"].as_str().unwrap().to_owned();
+        let sid = ada.status().await["op_sid"].as_str().unwrap().to_owned();
         let url = format!(
             "{}/oidc/logout?client_id=forum&logout_hint={sid}",
             world.op.base

@@ -114,10 +114,15 @@ fn complain(error: &anyhow::Error) {
     eprintln!("tenure: {error:#}");
 }
 
-/// A line of output.
-#[expect(clippy::print_stdout, reason = "the command line's own voice")]
+/// A line of output. Who reads it may have seen enough (`| head`): that ends no command half-way, and no server.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    println!("{text}");
+    use std::io::{ErrorKind, Write as _};
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&anyhow::Error::new(error).context("cannot write the output"));
+        }
+        _ => {}
+    }
 }
 
 /// A file that was named on the command line: one that is not there is wrong input.

@@ -149,3 +149,19 @@ resourceServers: [{identifier: 'https://api', token_lifetime: 600, token_lifetim
         assert!(found, "{words}: {out}");
     }
 }
+
+/// `tenure simulate … | head`: who reads may have seen enough.
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_tenure"))
+        .arg("simulate")
+        .arg(examples().join("offline.yaml"))
+        .env_clear()
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

@@ -8,11 +8,12 @@ export interface WireActive {
   sid: string;
   now: number;
   expires_at: number;
-  idle_expires_at: number;
-  absolute_expires_at: number;
+  /** An application (tenure-app) may have only one of both limits; the server has both. */
+  idle_expires_at: number | null;
+  absolute_expires_at: number | null;
   extend_before: number;
   will_end: { reason: EndReason; rule: string };
-  limits: { idle_timeout: WireLimit; absolute_lifetime: WireLimit };
+  limits: { idle_timeout: WireLimit | null; absolute_lifetime: WireLimit | null };
 }
 
 interface WireLimit {
@@ -60,23 +61,20 @@ export function factsOf(status: WireActive): Facts {
   const { idle_timeout: idle, absolute_lifetime: absolute } = status.limits;
   // Where a lowered setting comes first, it is the rule.
   const isLowered = status.extend_before < status.expires_at;
-  const earlier = (limit: { today: { expires_at: number } }) => isLowered && limit.today.expires_at === status.extend_before;
-  const { reason, rule } = earlier(idle)
-    ? { reason: 'idle' as const, rule: idle.today.rule }
-    : earlier(absolute)
-      ? { reason: 'absolute' as const, rule: absolute.today.rule }
-      : status.will_end;
+  const earlier = (limit: WireLimit | null) => limit?.today.expires_at === status.extend_before && isLowered && limit;
+  const lowered = earlier(idle) || earlier(absolute);
+  const { reason, rule } = lowered ? { reason: lowered === idle ? ('idle' as const) : ('absolute' as const), rule: lowered.today.rule } : status.will_end;
   return {
     sid: status.sid,
     at: status.now * 1000,
-    idleDeadline: status.idle_expires_at * 1000,
-    absoluteDeadline: status.absolute_expires_at * 1000,
+    idleDeadline: (status.idle_expires_at ?? Infinity) * 1000,
+    absoluteDeadline: (status.absolute_expires_at ?? Infinity) * 1000,
     endsAt: status.extend_before * 1000,
     overAt: status.expires_at * 1000,
     reason,
     rule,
     extendable: reason === 'idle',
-    idleTimeout: Math.min(idle.seconds, idle.today.seconds) * 1000,
-    activeAt: idle.since * 1000,
+    idleTimeout: (idle ? Math.min(idle.seconds, idle.today.seconds) : Infinity) * 1000,
+    activeAt: (idle?.since ?? 0) * 1000,
   };
 }

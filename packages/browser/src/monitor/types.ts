@@ -20,9 +20,9 @@ export type EndReason =
 export interface SessionState {
   /** `unknown`: nobody is signed in, or nobody was asked. `offline`: the server cannot be reached. */
   readonly status: 'unknown' | 'active' | 'warning' | 'ended' | 'offline';
-  /** When it ends without activity. */
+  /** When it ends without activity. `Infinity` where that never ends it. */
   readonly idleDeadline?: number;
-  /** When it ends despite activity. */
+  /** When it ends despite activity. `Infinity`: never. */
   readonly absoluteDeadline?: number;
   /** The instant to count down to; after the end, when it was. */
   readonly endsAt?: number;
@@ -76,7 +76,10 @@ export interface MonitorOptions {
 
 /** Watches a session beside another SDK. */
 export interface MonitorSessionOptions extends MonitorOptions {
-  /** The server's issuer. */
+  /**
+   * The server's issuer; or the application's own address where tenure-app keeps its session (with `events: false`, for
+   * it has no stream).
+   */
   issuer: string;
   /** Tabs of one client share what they know. */
   clientId: string;
