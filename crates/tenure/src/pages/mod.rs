@@ -3,10 +3,12 @@
 mod messages;
 mod over;
 mod responses;
+mod signed_out;
 pub mod text;
 
-pub use messages::{broken, error, go_on, logout_refused, signed_out, start_over, still_signed_in};
+pub use messages::{broken, error, go_on, logout_refused, start_over, still_signed_in};
 pub use responses::{form_post, web_message};
+pub use signed_out::{SignedOut, StillThere, signed_out};
 
 use crate::app::App;
 use crate::oidc::authorize::Context;

@@ -1,11 +1,13 @@
 //! Other identity providers, as their relying party: their metadata and keys, and what is asked of them.
 
+mod kept;
 mod keys;
 mod metadata;
 mod provider;
 mod secret;
 mod tokens;
 
+pub use kept::{open_tokens, seal_tokens};
 pub use metadata::Metadata;
 pub use provider::{Provider, Providers};
 pub use secret::{seal_secret, secret_mac};

@@ -82,6 +82,13 @@ impl Providers {
         }
     }
 
+    /// The metadata as they were last seen, if they were, without asking anybody.
+    pub fn known(&self, connection: &Connection) -> Option<Arc<Metadata>> {
+        let slot = self.slot(connection);
+        let state = slot.state.try_lock().ok()?;
+        Some(Arc::clone(&state.provider.as_ref()?.metadata))
+    }
+
     /// The claims of a token that the provider signed. A key that nobody knows is looked for, but not often.
     pub async fn verify(
         &self,

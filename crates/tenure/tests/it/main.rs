@@ -51,6 +51,7 @@ mod tenant_users;
 mod token;
 mod upstream;
 mod upstream_findings;
+mod upstream_logout;
 mod upstream_world;
 mod user_ends;
 mod userinfo;

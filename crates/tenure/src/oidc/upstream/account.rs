@@ -2,8 +2,8 @@
 
 use crate::oidc::authorize::Context;
 use crate::oidc::sign_in;
-use crate::upstream::{Fault, Tokens};
-use serde_json::{Map, Value, json};
+use crate::upstream::{Fault, Tokens, seal_tokens};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tenure_protocol::model::{Connection, User};
 use tenure_protocol::session::Session;
@@ -225,15 +225,8 @@ fn upstream_session(context: &Context, arrival: &Arrival, session: &Session) -> 
     let (connection, proven) = (&arrival.connection, &arrival.proven);
     let app = &context.app;
     let confirm = connection.upstream.confirm_after_minutes;
-    let tokens = json!({
-        "id_token": arrival.tokens.id_token,
-        "refresh_token": arrival.tokens.refresh_token,
-    });
-    let sealed = app.master.seal(
-        &format!("upstream session {} {}", session.sid, connection.name),
-        tokens.to_string().as_bytes(),
-        &app.entropy,
-    );
+    let kept = (session.sid, connection.name.as_str());
+    let sealed = seal_tokens(app, kept, &arrival.tokens);
     UpstreamSession {
         sid: session.sid,
         connection: connection.name.clone(),

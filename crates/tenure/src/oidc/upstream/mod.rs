@@ -3,6 +3,7 @@
 mod account;
 mod callback;
 mod errand;
+pub mod farewell;
 
 pub use callback::handle as callback;
 
