@@ -1,6 +1,7 @@
 //! Tenure as the relying party of another identity provider: what its answers prove, whose account
 //! they lead to, and how far they reach into sessions here.
 
+pub mod again;
 pub mod expiry;
 pub mod farewell;
 pub mod id_token;

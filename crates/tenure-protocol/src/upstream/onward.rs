@@ -13,19 +13,22 @@ pub struct Onward {
 
 impl Onward {
     /// `demand`: a login that was asked for must be proven by a fresh `auth_time`, which a provider owes
-    /// only to whoever sends `max_age` (OpenID Connect Core 2). `choose`: the person has just signed out,
-    /// and must see that they have.
-    pub fn of(request: &AuthorizeRequest, demand: bool, choose: bool, now: Timestamp) -> Self {
+    /// only to whoever sends `max_age` (OpenID Connect Core 2). `choose`: the person has signed out, and
+    /// must see that they have. `chooser`: the provider's word for that (`again::chooser`).
+    pub fn of(
+        request: &AuthorizeRequest,
+        demand: bool,
+        choose: bool,
+        chooser: &'static str,
+        now: Timestamp,
+    ) -> Self {
         let prompt = request.prompt;
         let login = prompt.login || request.max_age == Some(0);
         let max_age = request.max_age.or((login && demand).then_some(0));
-        let prompts: Vec<&str> = [
-            login.then_some("login"),
-            (choose || prompt.select_account).then_some("select_account"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut prompts: Vec<&str> = Vec::new();
+        prompts.extend(login.then_some("login"));
+        prompts.extend((choose || prompt.select_account).then_some(chooser));
+        prompts.dedup();
         let parameters = [
             ("prompt", (!prompts.is_empty()).then(|| prompts.join(" "))),
             ("max_age", max_age.map(|age| age.to_string())),

@@ -8,6 +8,7 @@ pub use plan::Plan;
 use super::sessions::{self, Found, Judge, end_session};
 use super::transaction::{FormGuard, form_is_ours};
 use super::upstream::farewell::Behind;
+use super::upstream::left::Left;
 use crate::app::App;
 use crate::crypto::jwt::TokenKind;
 use crate::http::{self, Caller, SessionCookie};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use tenure_protocol::logout::{self, Decision, Hint};
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason};
-use tenure_protocol::{RefusalReason, Timestamp, redirect};
+use tenure_protocol::{RefusalReason, Sid, Timestamp, redirect};
 use tenure_store::{StoreError, Tx};
 
 const CONTEXT: &str = "logout";
@@ -228,14 +229,16 @@ async fn run(
     proof: Option<Proof>,
 ) -> Response {
     let cookie = app.session_cookie(headers);
+    let left = Left::of(&app, headers).map(|left| left.sid);
     let request = EndRequest {
         app: app.clone(),
         cookie,
+        left,
         caller,
         client_id: plan.client_id.clone(),
         now: app.clock.now(),
     };
-    let outcome = match cookie {
+    let outcome = match cookie.map(|cookie| cookie.sid).or(left) {
         None => Ok((Decision::NothingToEnd, None)),
         Some(_) => {
             app.store
@@ -258,6 +261,8 @@ async fn run(
 struct EndRequest {
     app: Arc<App>,
     cookie: Option<SessionCookie>,
+    /// The session that this browser ended before, which another provider stood behind.
+    left: Option<Sid>,
     caller: Caller,
     client_id: Option<String>,
     now: Timestamp,
@@ -299,16 +304,31 @@ fn end_in(
         };
         end_session(tx, session, end, judge)?;
     }
-    // Also of one that time has ended: the cookie says that it was this browser's.
-    let over = match found {
+    let behind = match decision {
+        Decision::Ask => None,
+        Decision::End | Decision::NothingToEnd => behind(tx, request, &found)?,
+    };
+    Ok((decision, behind))
+}
+
+/// What may be alive at other providers: behind the session of the cookie, which time may have ended
+/// before, or behind the one that this browser ended last.
+fn behind(
+    tx: &Tx<'_>,
+    request: &EndRequest,
+    found: &Found,
+) -> Result<Option<Behind>, StoreError> {
+    let own = match found {
         Found::None => None,
         Found::Alive(..) | Found::Over(_) => request.cookie.map(|cookie| cookie.sid),
     };
-    let behind = match (decision, over) {
-        (Decision::End | Decision::NothingToEnd, Some(sid)) => Behind::of(tx, sid, now)?,
-        _ => None,
-    };
-    Ok((decision, behind))
+    for sid in [own, request.left].into_iter().flatten() {
+        let behind = Behind::of(tx, sid, request.now)?;
+        if behind.is_some() {
+            return Ok(behind);
+        }
+    }
+    Ok(None)
 }
 
 fn ask(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {

@@ -3,9 +3,10 @@
 use super::authorize::{self, Context};
 use super::sessions::{self, Found, end_session};
 use super::transaction::Transaction;
+use super::upstream::left;
 use crate::http::SessionCookie;
 use crate::tenant_log::{Entry, kind};
-use ::http::{HeaderMap, HeaderValue};
+use ::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use tenure_protocol::model::CookieMode;
 use tenure_protocol::session::{End, EndReason, Factor, Login, Session};
@@ -106,5 +107,10 @@ pub async fn finish(
         transaction,
         ..context
     };
-    authorize::resume(context, Some(set_cookie), headers).await
+    let seen = connection.and_then(|name| left::clear_cookie(&app, headers, name));
+    let mut response = authorize::resume(context, Some(set_cookie), headers).await;
+    if let Some(clear) = seen {
+        response.headers_mut().append(header::SET_COOKIE, clear);
+    }
+    response
 }

@@ -21,6 +21,9 @@ pub struct Metadata {
     /// RFC 9207: its answers name it.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+    /// Initiating User Registration 1.0, section 4.
+    #[serde(default)]
+    pub prompt_values_supported: Option<Vec<String>>,
     #[serde(default)]
     pub backchannel_logout_supported: bool,
 }

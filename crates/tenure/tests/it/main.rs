@@ -50,6 +50,7 @@ mod tenant_findings;
 mod tenant_users;
 mod token;
 mod upstream;
+mod upstream_again;
 mod upstream_findings;
 mod upstream_logout;
 mod upstream_world;

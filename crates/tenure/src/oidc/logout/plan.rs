@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::oidc::answer;
 use crate::oidc::upstream::farewell::{self, Behind};
+use crate::oidc::upstream::left::Left;
 use crate::pages::{self, Reader};
 use crate::settings::Registered;
 use ::http::{HeaderMap, HeaderValue, header};
@@ -79,6 +80,10 @@ pub async fn done(
     plan: &Plan,
     behind: Option<Behind>,
 ) -> Response {
+    let left = behind.as_ref().map(|behind| {
+        let left = Left::after(Left::of(app, headers), behind);
+        left.set_cookie(app)
+    });
     let mut response = match (behind, plan.address()) {
         (Some(behind), _) if plan.federated => {
             farewell::begin(app, headers, plan.clone(), behind).await
@@ -89,6 +94,9 @@ pub async fn done(
     };
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, app.clear_session_cookie());
+    if let Some(left) = left {
+        headers.append(header::SET_COOKIE, left);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

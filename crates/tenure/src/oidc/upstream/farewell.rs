@@ -34,8 +34,8 @@ const LIFETIME: i64 = 3_600;
 /// Sessions at other providers that may be alive although ours, which they stand behind, is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
-    sid: Sid,
-    connections: Vec<String>,
+    pub sid: Sid,
+    pub connections: Vec<String>,
 }
 
 impl Behind {

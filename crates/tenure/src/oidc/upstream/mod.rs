@@ -4,6 +4,7 @@ mod account;
 mod callback;
 mod errand;
 pub mod farewell;
+pub mod left;
 
 pub use callback::handle as callback;
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use tenure_protocol::RefusalReason;
 use tenure_protocol::model::Connection;
 use tenure_protocol::params::Params;
+use tenure_protocol::upstream::again::chooser;
 use tenure_protocol::upstream::onward::Onward;
 
 /// Where providers send people back, by Auth0's path: it is registered there.
@@ -98,10 +100,16 @@ pub async fn begin(
         Err(fault) => return failed(context, headers, connection, &fault),
     };
     let guard = FormGuard::for_page(app, headers);
+    let choose = match left::asks(context, headers, connection).await {
+        Ok(choose) => choose,
+        Err(error) => return pages::broken(app, headers, &error.into()),
+    };
+    let prompts = provider.metadata.prompt_values_supported.as_deref();
     let onward = Onward::of(
         &context.request,
         connection.demands_fresh_auth_time(),
-        false,
+        choose,
+        chooser(connection.preset, prompts),
         context.now,
     );
     let errand = Errand::begin(context, connection, &guard.cookie, onward.fresh_since);
