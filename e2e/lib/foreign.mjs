@@ -31,9 +31,10 @@ export async function foreignProvider(base) {
   return { issuer: `http://localhost:${port}`, connection, stop: () => new Promise((resolve) => server.close(resolve)) };
 }
 
-export async function signInThere(page, login = 'grace@foreign.example') {
-  await page.locator('input[name=login]').fill(login);
+// It asks for consent once in a session.
+export async function signInThere(page, { again = false } = {}) {
+  await page.locator('input[name=login]').fill('grace@foreign.example');
   await page.locator('input[name=password]').fill('anything');
   await page.locator('button[type=submit]').click();
-  await page.getByRole('button', { name: 'Continue' }).click();
+  if (!again) await page.getByRole('button', { name: 'Continue' }).click();
 }

@@ -125,3 +125,38 @@ for (const [look, options] of [
     assert.deepEqual(app.refused, []);
   });
 }
+
+for (const [connection, signIn, asks] of [
+  ['corp', signInAtCorp, (page) => page.getByLabel('Password')],
+  ['foreign', signInThere, (page) => page.locator('input[name=login]')],
+]) {
+  test(`logging out visibly works: ${connection} asks again although its session is alive`, async () => {
+    const app = await open(connection);
+    await app.leave();
+    await signIn(app.page);
+    await app.arrive();
+    const silently = () => app.page.evaluate(async () => {
+      try {
+        return { token: await window.client.getTokenSilently({ cacheMode: 'off' }) };
+      } catch (error) {
+        return { error: error.error };
+      }
+    });
+    assert.ok((await silently()).token);
+    await app.signOut({ returnTo: shop.origin });
+    await app.page.waitForURL(`${shop.origin}/`);
+    await app.ready();
+    assert.deepEqual(await silently(), { error: 'login_required' });
+    await app.leave();
+    await asks(app.page).waitFor();
+    // Once: who signs in now is signed in again as silently as ever.
+    await signIn(app.page, { again: true });
+    await app.arrive();
+    await app.context.clearCookies({ name: `tenure_${down.port}` });
+    await app.page.goto(shop.origin);
+    await app.ready();
+    await app.leave();
+    await app.arrive();
+    assert.deepEqual(app.refused, []);
+  });
+}

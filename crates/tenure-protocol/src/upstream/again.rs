@@ -30,8 +30,8 @@ pub const fn must_choose(left: bool, over: Option<EndReason>) -> bool {
 }
 
 /// The `prompt` with which a provider asks whom to sign in: `select_account` (OpenID Connect Core
-/// 3.1.2.1) where it knows that, else `login`, which shows even more. Some answer what they do not know
-/// with an error, so a list in the metadata counts.
+/// 3.1.2.1) where it is known to know that, else `login`, which shows even more and which every provider
+/// knows: some answer any other word with an error.
 pub fn chooser(preset: Option<Preset>, prompts: Option<&[String]>) -> &'static str {
     const SELECT: &str = "select_account";
     const LOGIN: &str = "login";
@@ -40,7 +40,7 @@ pub fn chooser(preset: Option<Preset>, prompts: Option<&[String]>) -> &'static s
         return if knows { SELECT } else { LOGIN };
     }
     match preset {
-        Some(Preset::Okta | Preset::Auth0 | Preset::Keycloak) => LOGIN,
-        Some(Preset::Google | Preset::Entra | Preset::Tenure) | None => SELECT,
+        Some(Preset::Google | Preset::Entra | Preset::Tenure) => SELECT,
+        Some(Preset::Okta | Preset::Auth0 | Preset::Keycloak) | None => LOGIN,
     }
 }

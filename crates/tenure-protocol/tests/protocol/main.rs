@@ -66,4 +66,6 @@ mod tokens;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
+mod upstream_farewell;
+#[cfg(test)]
 mod user_end;

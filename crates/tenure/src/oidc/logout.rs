@@ -220,6 +220,14 @@ struct Proof {
     ask: bool,
 }
 
+impl Proof {
+    fn names(&self, sid: &Sid) -> bool {
+        let sid = Some(sid.to_string());
+        let hinted = self.hint.as_ref().and_then(|hint| hint.sid.as_ref());
+        hinted == sid.as_ref() || self.logout_hint == sid
+    }
+}
+
 /// Decides and ends, in one transaction. Without a `proof` to judge the wire never asks.
 async fn run(
     app: Arc<App>,
@@ -308,6 +316,12 @@ fn end_in(
         Decision::Ask => None,
         Decision::End | Decision::NothingToEnd => behind(tx, request, &found)?,
     };
+    // A link that anybody can make ends nothing at another provider either.
+    let behind = behind.map(|behind| {
+        let is_proven = |proof: &Proof| !proof.ask || proof.names(&behind.sid);
+        let agreed = decision == Decision::End || proof.is_none_or(is_proven);
+        Behind { agreed, ..behind }
+    });
     Ok((decision, behind))
 }
 

@@ -128,6 +128,26 @@ async fn a_federated_logout_is_possible_after_the_session_has_ended() {
     assert_eq!(again.location(), "http://localhost:3000");
 }
 
+/// `/oidc/logout` needs proof for that, or the person's word.
+#[tokio::test]
+async fn a_link_alone_ends_nothing_at_the_provider() {
+    let pair = Pair::start().await;
+    for (proven, landed) in [(false, StatusCode::OK), (true, StatusCode::FOUND)] {
+        let mut person = pair.person();
+        person.sign_in("ada@example.com").await.code();
+        let sid = person.down.sid().to_string();
+        person.down.get(RETURN).await;
+        let mut request = "/oidc/logout?client_id=spa&federated".to_owned();
+        if proven {
+            request.push_str(&format!("&logout_hint={sid}"));
+        }
+        let page = person.down.get(&request).await;
+        assert_eq!(page.status, landed, "{page:?}");
+        assert_eq!(page.body.contains("Sign out of Corp Ltd as well"), !proven);
+        assert_eq!(page.location().starts_with(&pair.up.base), proven);
+    }
+}
+
 /// The mark is sealed: made up or taken from elsewhere, it does nothing.
 #[tokio::test]
 async fn a_mark_that_is_not_ours_counts_for_nothing() {

@@ -85,9 +85,10 @@ pub async fn done(
         left.set_cookie(app)
     });
     let mut response = match (behind, plan.address()) {
-        (Some(behind), _) if plan.federated => {
+        (Some(behind), _) if plan.federated && behind.agreed => {
             farewell::begin(app, headers, plan.clone(), behind).await
         }
+        (Some(behind), _) if plan.federated => farewell::landing(app, headers, plan, behind),
         (_, Some(address)) => answer::redirect(address),
         (Some(behind), None) => farewell::landing(app, headers, plan, behind),
         (None, None) => pages::signed_out(app, plan.reader(headers), pages::SignedOut::default()),

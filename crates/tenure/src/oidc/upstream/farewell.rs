@@ -36,6 +36,8 @@ const LIFETIME: i64 = 3_600;
 pub struct Behind {
     pub sid: Sid,
     pub connections: Vec<String>,
+    /// Whether it is known that the person wants them ended, where a request says so.
+    pub agreed: bool,
 }
 
 impl Behind {
@@ -45,7 +47,11 @@ impl Behind {
             .into_iter()
             .filter(|row| may_be_alive(row.ended_at, row.session_expiry, now));
         let connections: Vec<String> = alive.map(|row| row.connection).collect();
-        Ok((!connections.is_empty()).then_some(Self { sid, connections }))
+        Ok((!connections.is_empty()).then_some(Self {
+            sid,
+            connections,
+            agreed: false,
+        }))
     }
 }
 
