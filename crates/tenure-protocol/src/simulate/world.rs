@@ -186,7 +186,7 @@ impl World {
             factors: vec![Factor {
                 name: "pwd".to_owned(),
                 at: now,
-                connection: None,
+                ..Factor::default()
             }],
             device: Device::default(),
         };
@@ -283,6 +283,7 @@ impl World {
             session: current.and_then(|index| self.session(index)),
             hinted_subject: None,
             just_authenticated: fresh,
+            acr_reachable: false,
             consent_missing: false,
             just_consented: true,
         };

@@ -2,6 +2,7 @@
 //! they lead to, and how far they reach into sessions here.
 
 pub mod again;
+pub mod authentication;
 pub mod expiry;
 pub mod farewell;
 pub mod id_token;

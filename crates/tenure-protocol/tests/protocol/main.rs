@@ -66,6 +66,8 @@ mod tokens;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
+mod upstream_authentication;
+#[cfg(test)]
 mod upstream_farewell;
 #[cfg(test)]
 mod user_end;

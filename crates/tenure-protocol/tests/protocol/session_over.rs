@@ -278,7 +278,7 @@ fn amr_and_acr_come_from_the_factors() {
             .map(|&name| tenure_protocol::session::Factor {
                 name: name.to_owned(),
                 at: START,
-                connection: None,
+                ..tenure_protocol::session::Factor::default()
             })
             .collect();
         Session::start(sid(), login, START)

@@ -19,10 +19,7 @@ pub struct Proven<'a> {
     pub user_id: &'a str,
     /// Of the cookie.
     pub secret: &'a [u8; 32],
-    /// Auth0's name of the method: `pwd`, `federated`, ….
-    pub factor: &'static str,
-    /// By which connection, where an identity provider vouches for the person.
-    pub connection: Option<&'a str>,
+    pub factors: &'a [Factor],
     /// When the identity provider that vouches for the person wants the session to be over.
     pub upstream_deadline: Option<Timestamp>,
 }
@@ -44,11 +41,7 @@ pub fn start(
             .limits(persistent, &context.app.config.caps),
         upstream_deadline: proven.upstream_deadline,
         persistent,
-        factors: vec![Factor {
-            name: proven.factor.to_owned(),
-            at: context.now,
-            connection: proven.connection.map(str::to_owned),
-        }],
+        factors: proven.factors.to_vec(),
         device: context.caller.device(),
     };
     let judge = context.judge();

@@ -46,6 +46,7 @@ pub struct Text {
     pub go_on: &'static str,
     pub or: &'static str,
     pub continue_with: &'static str,
+    pub organisation: &'static str,
     pub for_developers: &'static str,
     pub reference: &'static str,
     wrong_credentials: &'static str,
@@ -55,6 +56,7 @@ pub struct Text {
     upstream_unreachable: &'static str,
     upstream_refused: &'static str,
     upstream_cancelled: &'static str,
+    no_organisation: &'static str,
     /// Why the earlier session is over, for the person who was in it.
     pub why_over: fn(EndReason) -> &'static str,
     scope_profile: &'static str,
@@ -102,6 +104,7 @@ static EN: Text = Text {
     go_on: "Continue",
     or: "or",
     continue_with: "Continue with",
+    organisation: "Sign in with your organisation",
     for_developers: "For developers",
     reference: "Reference",
     wrong_credentials: "The name or the password is not right.",
@@ -110,6 +113,7 @@ static EN: Text = Text {
     upstream_unreachable: "That provider does not answer at the moment. Please try again, or sign in another way.",
     upstream_refused: "Signing in with that provider did not work. Please try again, or sign in another way.",
     upstream_cancelled: "You did not finish signing in with that provider.",
+    no_organisation: "No organisation signs in with an address like that here. Check the address, or sign in another way.",
     busy: "Too many people are signing in right now. Please try again.",
     why_over: over::english,
     scope_profile: "See your name and profile",
@@ -157,6 +161,7 @@ static DE: Text = Text {
     go_on: "Weiter",
     or: "oder",
     continue_with: "Weiter mit",
+    organisation: "Über Ihre Organisation anmelden",
     for_developers: "Für Entwickler",
     reference: "Kennung",
     wrong_credentials: "Der Name oder das Passwort stimmt nicht.",
@@ -166,6 +171,7 @@ static DE: Text = Text {
     upstream_unreachable: "Dieser Anbieter antwortet gerade nicht. Bitte versuchen Sie es noch einmal oder melden Sie sich anders an.",
     upstream_refused: "Die Anmeldung bei diesem Anbieter hat nicht geklappt. Bitte versuchen Sie es noch einmal oder melden Sie sich anders an.",
     upstream_cancelled: "Sie haben die Anmeldung bei diesem Anbieter nicht abgeschlossen.",
+    no_organisation: "Mit so einer Adresse meldet sich hier keine Organisation an. Prüfen Sie die Adresse oder melden Sie sich anders an.",
     why_over: over::german,
     scope_profile: "Ihren Namen und Ihr Profil sehen",
     scope_email: "Ihre E-Mail-Adresse sehen",
@@ -202,6 +208,7 @@ impl Text {
             Problem::UpstreamUnreachable => self.upstream_unreachable,
             Problem::UpstreamRefused => self.upstream_refused,
             Problem::UpstreamCancelled => self.upstream_cancelled,
+            Problem::NoOrganisation => self.no_organisation,
         }
     }
 

@@ -64,7 +64,10 @@ pub fn clear_cookie(app: &App, headers: &HeaderMap, connection: &str) -> Option<
     let had_left = left.connections.iter().any(|name| name == connection);
     had_left.then(|| {
         let attributes = app.cookie_attributes("Lax");
-        header_value(format!("{}=; Max-Age=0{attributes}", app.cookie_name(SUFFIX)))
+        header_value(format!(
+            "{}=; Max-Age=0{attributes}",
+            app.cookie_name(SUFFIX)
+        ))
     })
 }
 
@@ -86,7 +89,7 @@ async fn over(context: &Context) -> Result<Option<EndReason>, StoreError> {
     };
     let read = context.app.store.read(move |tx| tx.session(&cookie.sid));
     let session = read.await?;
-    let own = session
-        .filter(|session| crate::crypto::mac::equal(&session.secret_hash, &cookie.hash()));
+    let own =
+        session.filter(|session| crate::crypto::mac::equal(&session.secret_hash, &cookie.hash()));
     Ok(own.and_then(|session| session.end).map(|end| end.reason))
 }

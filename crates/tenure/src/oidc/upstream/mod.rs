@@ -24,6 +24,7 @@ use axum::response::Response;
 use errand::Errand;
 use std::sync::Arc;
 use tenure_protocol::RefusalReason;
+use tenure_protocol::authorize::AuthorizeRequest;
 use tenure_protocol::model::Connection;
 use tenure_protocol::params::Params;
 use tenure_protocol::upstream::again::chooser;
@@ -107,7 +108,7 @@ pub async fn begin(
     let prompts = provider.metadata.prompt_values_supported.as_deref();
     let onward = Onward::of(
         &context.request,
-        connection.demands_fresh_auth_time(),
+        connection,
         choose,
         chooser(connection.preset, prompts),
         context.now,
@@ -140,6 +141,43 @@ pub async fn begin(
             .append(header::SET_COOKIE, app.set_form_cookie(&guard.cookie));
     }
     response
+}
+
+/// Sends a person there whose address belongs to the provider, from the login form.
+pub async fn begin_for(
+    context: Context,
+    headers: &::http::HeaderMap,
+    connection: &Arc<Connection>,
+    address: String,
+) -> Response {
+    let context = Context {
+        request: AuthorizeRequest {
+            login_hint: Some(address),
+            ..context.request.clone()
+        },
+        ..context
+    };
+    let response = begin(&context, headers, connection).await;
+    let reader = Reader {
+        headers,
+        ui_locales: context.request.ui_locales.as_deref(),
+    };
+    by_page(&context.app, reader, response)
+}
+
+/// A page that goes on by itself in place of a redirect: what a redirect continues may be a form, and
+/// its page's `form-action` would have to allow where it ends (decision 102).
+fn by_page(app: &App, reader: Reader<'_>, response: Response) -> Response {
+    let target = response.headers().get(header::LOCATION);
+    let Some(target) = target.and_then(|target| target.to_str().ok()) else {
+        return response;
+    };
+    let mut page = pages::go_on(app, reader, target.to_owned());
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut()
+            .append(header::SET_COOKIE, cookie.clone());
+    }
+    page
 }
 
 /// The login page once more, which says that it did not work; why, is in the log.

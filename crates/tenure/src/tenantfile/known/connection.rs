@@ -93,6 +93,8 @@ static UPSTREAM: Shape = Shape {
         "session_expiry",
         "linking",
         "demand_fresh_auth_time",
+        "amr_values",
+        "acr_mapping",
         "backchannel_logout",
         "confirm_after_minutes",
         "confirm_grace_minutes",
