@@ -43,6 +43,14 @@ pub fn verify(set: &Value, token: &str) -> Result<Map<String, Value>, Unverified
     verified.ok_or(otherwise)
 }
 
+/// Whether a token that the key signed could be verified.
+pub(super) fn is_usable(key: &Value) -> bool {
+    let jwk = serde_json::from_value(key.clone()).ok();
+    let decodes = jwk.is_some_and(|jwk| DecodingKey::from_jwk(&jwk).is_ok());
+    let symmetric = key.get("kty").and_then(Value::as_str) == Some("oct");
+    decodes && !symmetric && fits(key, None)
+}
+
 fn fits(key: &Value, wanted: Option<&str>) -> bool {
     let signs = key.get("use").and_then(Value::as_str) != Some("enc");
     let kid = key.get("kid").and_then(Value::as_str);

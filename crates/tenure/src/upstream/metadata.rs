@@ -26,6 +26,12 @@ pub struct Metadata {
     pub prompt_values_supported: Option<Vec<String>>,
     #[serde(default)]
     pub backchannel_logout_supported: bool,
+    #[serde(default)]
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub scopes_supported: Option<Vec<String>>,
 }
 
 impl Metadata {

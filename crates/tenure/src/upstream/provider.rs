@@ -27,6 +27,13 @@ pub struct Provider {
     keys_at: Instant,
 }
 
+impl Provider {
+    /// Its JWK set.
+    pub fn keys(&self) -> &Value {
+        &self.keys
+    }
+}
+
 /// Every provider that was asked, by the address of its metadata.
 #[derive(Debug, Default)]
 pub struct Providers {

@@ -12,6 +12,7 @@ mod again;
 mod authorize;
 mod browser;
 mod command_line;
+mod connection_command;
 mod connections;
 mod cors;
 mod demo;
