@@ -192,7 +192,7 @@ fn check_names(action: &Action, settings: &Settings, node: &Node, findings: &mut
             (Some(&ask.client), ask.audience.as_ref())
         }
         Action::Refresh { client, .. } => (Some(client), None),
-        Action::Logout { client } => (client.as_ref(), None),
+        Action::Logout { client, .. } => (client.as_ref(), None),
         _ => (None, None),
     };
     if let Some(client) = client.filter(|client| !settings.clients.contains_key(*client)) {

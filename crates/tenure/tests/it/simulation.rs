@@ -33,7 +33,7 @@ fn simulate(text: &str) -> (i32, String, String) {
 #[test]
 fn the_examples_hold_and_are_drawn() {
     let out = TempDir::new().unwrap();
-    for name in ["short-lived", "offline", "lowered"] {
+    for name in ["short-lived", "offline", "lowered", "upstream"] {
         let svg = out.path().join(format!("{name}.svg"));
         let file = format!("{name}.yaml");
         let (code, text, err) = tenure(
