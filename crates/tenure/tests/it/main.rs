@@ -54,6 +54,7 @@ mod upstream;
 mod upstream_again;
 mod upstream_claims;
 mod upstream_findings;
+mod upstream_lanes;
 mod upstream_logout;
 mod upstream_realm;
 mod upstream_world;
