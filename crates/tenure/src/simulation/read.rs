@@ -89,7 +89,7 @@ pub fn read(root: &Node, other: Option<&Node>, caps: &Caps, findings: &mut Findi
     if let Some(upstream) = root.get("upstream") {
         findings.error(
             upstream.line,
-            "upstream: the upstream layer is not simulated: leave it out",
+            "upstream: belongs to a login, such as {at: 0s, login: shop, upstream: 4h}",
         );
     }
     let mut script = Script {

@@ -102,7 +102,7 @@ fn a_script_that_cannot_be_read_is_exit_code_2_with_its_line() {
             7,
             "session_lifetime",
         ),
-        ("upstream: {idle: 1h}", 7, "not simulated"),
+        ("upstream: {idle: 1h}", 7, "belongs to a login"),
         ("expect: {ends: 1h}", 7, "session_ends"),
         (
             "expect: {clients: {nobody: {family_ends: never}}}",
