@@ -296,6 +296,7 @@ fn a_session_names_the_connection_that_vouched_last() {
         name: name.to_owned(),
         at: START,
         connection: connection.map(str::to_owned),
+        ..tenure_protocol::session::Factor::default()
     };
     let table = [
         (vec![factor("pwd", None)], None),

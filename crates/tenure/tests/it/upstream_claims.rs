@@ -102,7 +102,10 @@ async fn id_tokens_name_the_connection_that_the_person_came_in_through() {
         .down
         .exchange("spa", "http://localhost:3000/cb", &code);
     let tokens = tokens.await.json();
-    assert_eq!(claims(tokens["id_token"].as_str().unwrap())["connection"], "corp");
+    assert_eq!(
+        claims(tokens["id_token"].as_str().unwrap())["connection"],
+        "corp"
+    );
     let refreshed = person
         .down
         .refresh("spa", tokens["refresh_token"].as_str().unwrap())
