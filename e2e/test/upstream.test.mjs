@@ -105,3 +105,34 @@ test('who cancels there is told so here, and can sign in another way', async () 
   await page.screenshot({ path: `${shots}login-provider-cancelled.png` });
   await page.getByRole('link', { name: 'Continue with Foreign Provider' }).waitFor();
 });
+
+test('an address leads to its provider, without script', async () => {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, javaScriptEnabled: false });
+  const page = await context.newPage();
+  const refused = [];
+  page.on('console', (message) => { if (message.type() === 'error') refused.push(message.text()); });
+  await page.goto(request());
+  await page.getByLabel('E-mail address or user name').fill('ada@nowhere.example');
+  await page.getByRole('button', { name: 'Continue with your organisation' }).click();
+  await page.getByText('No organisation signs in with an address like that here').waitFor();
+  await page.screenshot({ path: `${shots}login-no-organisation.png` });
+  await page.getByLabel('E-mail address or user name').fill('ada@corp.example');
+  await page.getByRole('button', { name: 'Continue with your organisation' }).click();
+  await page.waitForURL(`${up.base}/**`);
+  assert.equal(await page.getByLabel('E-mail address or user name').inputValue(), 'ada@corp.example');
+  await page.getByLabel('Password').fill('correct horse');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'The application' }).waitFor();
+  const claims = await exchange(page.url());
+  assert.equal(claims.connection, 'corp');
+  assert.deepEqual(refused, []);
+});
+
+test('tenure connection test says what the foreign provider offers', async () => {
+  const told = JSON.parse(await down.commandAsync('connection', 'test', 'foreign', '--base-url', down.base, '--json'));
+  assert.deepEqual(told.wrong, []);
+  assert.equal(told.found.end_session_endpoint, `${foreign.issuer}/session/end`);
+  assert.equal(told.register.redirect_uri, `${down.base}/login/callback`);
+  assert.match(told.missing.join(), /backchannel_logout_supported/);
+  assert.doesNotMatch(JSON.stringify(told), /foreign-secret/);
+});
