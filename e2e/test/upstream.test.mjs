@@ -3,30 +3,12 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import Provider from 'oidc-provider';
+import { foreignProvider, signInThere } from '../lib/foreign.mjs';
 import { Server, freePort } from '../lib/server.mjs';
 import { launch } from '../lib/sites.mjs';
 
 const shots = new URL('../../target/screenshots/', import.meta.url).pathname;
 mkdirSync(shots, { recursive: true });
-
-const people = {
-  'grace@foreign.example': { email: 'grace@foreign.example', email_verified: true, name: 'Grace Foreign' },
-};
-
-// node-oidc-provider with its development pages; like many providers it keeps the address out of the ID token.
-async function foreignProvider(callback) {
-  const port = await freePort();
-  const provider = new Provider(`http://localhost:${port}`, {
-    clients: [{ client_id: 'tenure', client_secret: 'foreign-secret', redirect_uris: [callback] }],
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
-    findAccount: (_, id) => ({ accountId: id, claims: async () => ({ sub: id, ...people[id] }) }),
-    cookies: { keys: ['e2e'] },
-  });
-  const server = createServer(provider.callback());
-  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return { issuer: `http://localhost:${port}`, stop: () => new Promise((resolve) => server.close(resolve)) };
-}
 
 let up, down, foreign, app, browser, appPort;
 before(async () => {
@@ -36,7 +18,7 @@ before(async () => {
   // The port of the installation below is chosen first, so that the ones above can name it.
   down = await Server.start('tenant: {friendly_name: Acme Outdoor}', { manualClock: false });
   const callback = `${down.base}/login/callback`;
-  foreign = await foreignProvider(callback);
+  foreign = await foreignProvider(down.base);
   up = await Server.start(`
 tenant: {friendly_name: Corp, session_lifetime: 4}
 clients:
@@ -51,11 +33,7 @@ connections:
   - name: corp
     display_name: Corp
     strategy: oidc
-    options: {issuer: "${up.issuer}", client_id: down, client_secret: s, domain_aliases: [corp.example]}
-  - name: foreign
-    display_name: Foreign Provider
-    strategy: oidc
-    options: {issuer: "${foreign.issuer}", client_id: tenure, client_secret: foreign-secret, token_endpoint_auth_method: client_secret_basic}
+    options: {issuer: "${up.issuer}", client_id: down, client_secret: s, domain_aliases: [corp.example]}${foreign.connection('foreign', 'Foreign Provider')}
 `);
   browser = await launch();
 });
@@ -111,10 +89,7 @@ for (const [look, options] of [
 test('a person signs in at a foreign provider that tells the address at userinfo only', async () => {
   const page = await (await browser.newContext()).newPage();
   await page.goto(request('&connection=foreign'));
-  await page.locator('input[name=login]').fill('grace@foreign.example');
-  await page.locator('input[name=password]').fill('anything');
-  await page.locator('button[type=submit]').click();
-  await page.getByRole('button', { name: 'Continue' }).click();
+  await signInThere(page);
   await page.getByRole('heading', { name: 'The application' }).waitFor();
   const claims = await exchange(page.url());
   assert.equal(claims.sub, 'oidc|foreign|grace@foreign.example');
@@ -129,4 +104,35 @@ test('who cancels there is told so here, and can sign in another way', async () 
   await page.getByText('You did not finish signing in').waitFor();
   await page.screenshot({ path: `${shots}login-provider-cancelled.png` });
   await page.getByRole('link', { name: 'Continue with Foreign Provider' }).waitFor();
+});
+
+test('an address leads to its provider, without script', async () => {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, javaScriptEnabled: false });
+  const page = await context.newPage();
+  const refused = [];
+  page.on('console', (message) => { if (message.type() === 'error') refused.push(message.text()); });
+  await page.goto(request());
+  await page.getByLabel('E-mail address or user name').fill('ada@nowhere.example');
+  await page.getByRole('button', { name: 'Continue with your organisation' }).click();
+  await page.getByText('No organisation signs in with an address like that here').waitFor();
+  await page.screenshot({ path: `${shots}login-no-organisation.png` });
+  await page.getByLabel('E-mail address or user name').fill('ada@corp.example');
+  await page.getByRole('button', { name: 'Continue with your organisation' }).click();
+  await page.waitForURL(`${up.base}/**`);
+  assert.equal(await page.getByLabel('E-mail address or user name').inputValue(), 'ada@corp.example');
+  await page.getByLabel('Password').fill('correct horse');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'The application' }).waitFor();
+  const claims = await exchange(page.url());
+  assert.equal(claims.connection, 'corp');
+  assert.deepEqual(refused, []);
+});
+
+test('tenure connection test says what the foreign provider offers', async () => {
+  const told = JSON.parse(await down.commandAsync('connection', 'test', 'foreign', '--base-url', down.base, '--json'));
+  assert.deepEqual(told.wrong, []);
+  assert.equal(told.found.end_session_endpoint, `${foreign.issuer}/session/end`);
+  assert.equal(told.register.redirect_uri, `${down.base}/login/callback`);
+  assert.match(told.missing.join(), /backchannel_logout_supported/);
+  assert.doesNotMatch(JSON.stringify(told), /foreign-secret/);
 });

@@ -293,6 +293,8 @@ pub struct Facts<'a> {
     /// Whether the session's authentication was made in this transaction. (Instants could not tell:
     /// a login a moment before the request would count.)
     pub just_authenticated: bool,
+    /// Whether another login may reach a class that the request makes essential.
+    pub acr_reachable: bool,
     /// Whether scopes of this request still lack the person's consent.
     pub consent_missing: bool,
     /// Whether the person consented in this transaction.
@@ -350,7 +352,11 @@ pub fn next_step(request: &AuthorizeRequest, facts: &Facts<'_>, now: Timestamp) 
             .acr()
             .is_some_and(|acr| wanted.contains(&acr.as_str()))
     {
-        return Step::Refuse(RefusalReason::UnmetAuthenticationRequirements);
+        return if facts.acr_reachable && !fresh && !none {
+            Step::Login
+        } else {
+            Step::Refuse(RefusalReason::UnmetAuthenticationRequirements)
+        };
     }
     if facts.consent_missing || (request.prompt.consent && !facts.just_consented) {
         return if none {

@@ -45,15 +45,21 @@ pub enum AuthState {
 }
 
 /// One thing the person proved, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Factor {
     /// Auth0's method name (`pwd`, `mfa`, `federated`, …); `amr` comes from it.
     pub name: String,
     pub at: Timestamp,
-    /// By which connection, where another identity provider vouched for it.
+    /// The connection to the identity provider that vouches for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
+    /// The authentication context class that it reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
 }
+
+/// The class of more than one factor (OpenID Provider Authentication Policy Extension 1.0).
+pub const MULTI_FACTOR: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 
 /// Where the session was started and last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -444,16 +450,18 @@ impl Session {
         values
     }
 
-    /// The connection of the identity provider that vouched for the person, if one did; of several the last.
-    pub fn connection(&self) -> Option<&str> {
-        let mut connections = self.factors.iter().rev();
-        connections.find_map(|factor| factor.connection.as_deref())
+    /// The authentication context class reached, by the latest factor that has one: `None` for a single
+    /// factor, which no class names.
+    pub fn acr(&self) -> Option<String> {
+        let named = self.factors.iter().rev().find_map(|f| f.acr.clone());
+        let multiple = self.amr().iter().any(|name| name == "mfa");
+        named.or_else(|| multiple.then(|| MULTI_FACTOR.to_owned()))
     }
 
-    /// The authentication context class reached: `None` for a single factor, which no class names.
-    pub fn acr(&self) -> Option<String> {
-        let multiple = self.amr().iter().any(|name| name == "mfa");
-        multiple.then(|| "http://schemas.openid.net/pape/policies/2007/06/multi-factor".to_owned())
+    /// The connection that the person came in through last, if it was another identity provider's.
+    pub fn connection(&self) -> Option<&str> {
+        let mut latest = self.factors.iter().rev();
+        latest.find_map(|factor| factor.connection.as_deref())
     }
 }
 

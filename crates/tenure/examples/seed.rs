@@ -177,7 +177,7 @@ fn session(
         factors: vec![Factor {
             name: "pwd".to_owned(),
             at: now,
-            connection: None,
+            ..Factor::default()
         }],
         device: Device {
             initial_ip: "203.0.113.7".to_owned(),

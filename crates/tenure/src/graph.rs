@@ -10,6 +10,7 @@ use tenure_protocol::limits::{Caps, Source};
 use tenure_protocol::model::ExpiryPolicy;
 use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::{End, Session, UserStanding};
+use tenure_protocol::upstream::farewell::may_be_alive;
 use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{Delivery, DeliveryState, LogRow, Participant, StoreError, Tx, UpstreamSession};
 
@@ -141,6 +142,8 @@ pub struct UpstreamNode {
     pub amr: Vec<String>,
     pub ended_at: Option<String>,
     pub ended_by: Option<String>,
+    /// Whether it may still sign the person in, as far as the provider told; also after our own end.
+    pub may_be_alive: bool,
 }
 
 /// One session with all that hangs on it.
@@ -184,7 +187,7 @@ impl Graph {
             upstream: rows
                 .upstream
                 .iter()
-                .map(|row| upstream_node(row, settings))
+                .map(|row| upstream_node(row, settings, now))
                 .collect(),
             limits: session_limits(session, settings, caps),
             ends_first: first.map(|verdict| judged(verdict, far)),
@@ -196,7 +199,7 @@ impl Graph {
     }
 }
 
-fn upstream_node(row: &UpstreamSession, settings: &Settings) -> UpstreamNode {
+fn upstream_node(row: &UpstreamSession, settings: &Settings, now: Timestamp) -> UpstreamNode {
     let connection = settings.connections.get(&row.connection);
     UpstreamNode {
         connection: row.connection.clone(),
@@ -215,6 +218,7 @@ fn upstream_node(row: &UpstreamSession, settings: &Settings) -> UpstreamNode {
         amr: row.amr.clone(),
         ended_at: row.ended_at.map(iso_date),
         ended_by: row.ended_by.clone(),
+        may_be_alive: may_be_alive(row.ended_at, row.session_expiry, now),
     }
 }
 

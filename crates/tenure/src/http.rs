@@ -230,7 +230,7 @@ fn b64(bytes: &[u8]) -> String {
 impl App {
     /// `__Host-` pins a cookie to this host (lesson CVE-2024-28197). On loopback http cookies ignore
     /// ports, so the name carries it.
-    fn cookie_name(&self, suffix: &str) -> String {
+    pub fn cookie_name(&self, suffix: &str) -> String {
         if self.config.base_url.is_https() {
             format!("__Host-tenure{suffix}")
         } else {
@@ -276,7 +276,7 @@ impl App {
         header_value(format!("{}={value}{attributes}", self.cookie_name("-form")))
     }
 
-    fn cookie_attributes(&self, same_site: &str) -> String {
+    pub fn cookie_attributes(&self, same_site: &str) -> String {
         if self.config.base_url.is_https() {
             format!("; Path=/; HttpOnly; Secure; SameSite={same_site}")
         } else {

@@ -66,6 +66,11 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/v2/logout", navigation(get(logout::v2), "GET"))
         .route("/logout/anyway", post(logout::anyway))
+        .route("/logout/upstream", post(upstream::farewell::ask))
+        .route(
+            upstream::farewell::CALLBACK,
+            navigation(get(upstream::farewell::come_back), "GET"),
+        )
         .route(
             "/session/status",
             get(knowing::status::handle).options(knowing::status::handle),

@@ -121,6 +121,24 @@ impl Settings {
         })
     }
 
+    /// The connection to whose domains an e-mail address belongs, if people of this client may use it.
+    pub fn realm(&self, email: &str, client: &Client) -> Option<&Arc<Connection>> {
+        let email = email.trim();
+        let mut all = self.connections.values();
+        all.find(|connection| {
+            connection.owns_address(email)
+                && connection.is_enabled_for(&client.client_id, &client.name)
+        })
+    }
+
+    /// Whether people of this client have any domain that leads to another provider.
+    pub fn has_realms(&self, client: &Client) -> bool {
+        self.connections.values().any(|connection| {
+            !connection.options.domain_aliases.is_empty()
+                && connection.is_enabled_for(&client.client_id, &client.name)
+        })
+    }
+
     /// Whether the domain of an e-mail address is assigned to a connection.
     pub fn is_assigned(&self, email: &str) -> bool {
         self.connections

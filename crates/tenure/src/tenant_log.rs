@@ -20,6 +20,7 @@ pub mod kind {
     pub const SILENT_FAILED: &str = "fsa";
     pub const LOGOUT: &str = "slo";
     pub const LOGOUT_FAILED: &str = "flo";
+    pub const FEDERATED_LOGOUT_FAILED: &str = "federated_logout_failed";
     pub const CODE_EXCHANGED: &str = "seacft";
     pub const CODE_EXCHANGE_FAILED: &str = "feacft";
     pub const REFRESHED: &str = "sertft";

@@ -39,6 +39,8 @@ pub struct Client {
     pub allow_wildcard_subdomains: bool,
     /// What `session_expiry` in this client's ID tokens says.
     pub session_expiry: SessionExpiryClaim,
+    /// Whether this client's ID tokens name the connection that the person came in through (`connection`).
+    pub connection_claim: bool,
     /// Claims added to every ID and access token of this client; cannot replace a claim of the protocol.
     pub custom_claims: Map<String, Value>,
     /// Ends offline families of this client too, when their session ends by a logout.
@@ -74,6 +76,7 @@ impl Default for Client {
             require_auth_time: false,
             allow_wildcard_subdomains: false,
             session_expiry: SessionExpiryClaim::Session,
+            connection_claim: true,
             custom_claims: Map::new(),
             end_offline_on_logout: None,
             extra: Map::new(),

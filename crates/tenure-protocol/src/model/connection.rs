@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A connection that is interpreted. Others (`auth0`, `samlp`, …) are kept as they stand in the file.
 /// The client secret is not part of it in the clear: `sealed_secret` opens only under the master key.
@@ -110,6 +111,10 @@ pub struct UpstreamPolicy {
     /// Whether a request that demands a fresh login (`prompt=login`, `max_age`) must bring back a fresh
     /// `auth_time` from the provider. `None`: yes, but of those that never send one.
     pub demand_fresh_auth_time: Option<bool>,
+    /// The values of the provider's `amr` that count here.
+    pub amr_values: Vec<String>,
+    /// The provider's `acr` values that count here, and what they are called here.
+    pub acr_mapping: BTreeMap<String, String>,
     /// What a logout token of the provider ends here.
     pub backchannel_logout: UpstreamLogoutPolicy,
     /// Whether the provider may end everything of a person here, by Global Token Revocation.
@@ -127,6 +132,8 @@ impl Default for UpstreamPolicy {
             session_expiry: None,
             linking: LinkPolicy::VerifiedEmail,
             demand_fresh_auth_time: None,
+            amr_values: Vec::new(),
+            acr_mapping: BTreeMap::new(),
             backchannel_logout: UpstreamLogoutPolicy::Browser,
             global_token_revocation: true,
             confirm_after_minutes: None,

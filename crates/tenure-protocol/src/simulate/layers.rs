@@ -1,6 +1,6 @@
 //! What is left at the end of a simulation: each layer with its end, if nothing more happens.
 
-use super::world::{Held, World};
+use super::world::{Held, Upstream, World};
 use super::{Layer, LayerEnd, LayerKind};
 use crate::Timestamp;
 use crate::refresh::{Family, FamilyKind, Policy};
@@ -14,7 +14,8 @@ pub(super) fn of(mut world: World) -> Vec<Layer> {
     // What ends by itself takes along what is bound to it.
     world.expire(AFTER_ALL);
     let world = &world;
-    let mut layers: Vec<Layer> = world
+    let mut layers: Vec<Layer> = world.upstream.iter().map(upstream_layer).collect();
+    let sessions = world
         .lives
         .iter()
         .zip(refused.sessions)
@@ -26,8 +27,8 @@ pub(super) fn of(mut world: World) -> Vec<Layer> {
             deadlines: life.deadlines.clone(),
             end: session_end(&life.session, world.user),
             refused_from: refused,
-        })
-        .collect();
+        });
+    layers.extend(sessions);
     let mut clients: Vec<&str> = Vec::new();
     for held in &world.held {
         if !clients.contains(&held.client.as_str()) {
@@ -82,6 +83,23 @@ impl Refused {
             sessions: sessions.collect(),
             families: families.collect(),
         }
+    }
+}
+
+fn upstream_layer(upstream: &Upstream) -> Layer {
+    let expires = upstream.expiry.map(|at| LayerEnd {
+        at,
+        by: "expired",
+        rule: "session_expiry of the provider".to_owned(),
+    });
+    Layer {
+        kind: LayerKind::Upstream,
+        client: None,
+        since: upstream.since,
+        activities: upstream.activities.clone(),
+        deadlines: upstream.deadlines.clone(),
+        end: upstream.end.clone().or(expires),
+        refused_from: None,
     }
 }
 

@@ -55,9 +55,13 @@ pub enum Action {
     /// Other settings are in force from here on.
     Settings(Box<Settings>),
     /// By the person, in a client or at the OpenID Provider itself.
+    /// With `federated`, then also at the identity provider behind the session.
     Logout {
         client: Option<String>,
+        federated: bool,
     },
+    /// At the identity provider, which tells us.
+    UpstreamLogout,
     /// By an administrator, or whoever else has the right.
     End(EndReason),
     Block,
@@ -75,6 +79,15 @@ pub struct Ask {
     pub scope: String,
     pub audience: Option<String>,
     pub max_age: Option<i64>,
+    /// For a login: through another identity provider.
+    pub upstream: Option<Upstream>,
+}
+
+/// An identity provider that a login comes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Seconds from the login to the `session_expiry` of its ID token. `None`: it sends none.
+    pub session_expiry: Option<i64>,
 }
 
 /// What became of an event.
@@ -118,6 +131,8 @@ impl Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LayerKind {
+    /// At another identity provider.
+    Upstream,
     Session,
     OfflineFamily,
     OnlineFamily,
@@ -128,6 +143,7 @@ pub enum LayerKind {
 impl LayerKind {
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Upstream => "upstream session",
             Self::Session => "session",
             Self::OfflineFamily => "offline family",
             Self::OnlineFamily => "online family",
@@ -159,13 +175,13 @@ pub struct LayerEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     pub kind: LayerKind,
-    /// `None` for a session.
+    /// `None` for a session, here or upstream.
     pub client: Option<String>,
     pub since: Timestamp,
     /// What renewed it.
     pub activities: Vec<Timestamp>,
     pub deadlines: Vec<Deadlines>,
-    /// `None`: nothing ends it.
+    /// `None`: nothing ends it, or, of an upstream session, nobody told us what does.
     pub end: Option<LayerEnd>,
     /// From when on Tenure refuses it, where that is before its end: a token whose carrier is over, a
     /// session or family for which today's settings are stricter than those that it copied.
@@ -176,7 +192,7 @@ pub struct Layer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub outcomes: Vec<(Timestamp, Outcome)>,
-    /// Sessions first, then by client; of each kind in the order of their beginnings.
+    /// Sessions first, those upstream before ours, then by client; of each kind in the order of their beginnings.
     pub layers: Vec<Layer>,
 }
 

@@ -40,6 +40,7 @@ pub struct World {
     pub user: UserStanding,
     pub lives: Vec<Life>,
     pub held: Vec<Held>,
+    pub upstream: Vec<Upstream>,
     /// Since when these settings are in force.
     pub settings_since: Timestamp,
 }
@@ -60,6 +61,7 @@ impl World {
             },
             lives: Vec::new(),
             held: Vec::new(),
+            upstream: Vec::new(),
             settings_since: Timestamp::from_millis(i64::MIN),
         }
     }
@@ -82,10 +84,15 @@ impl World {
                 self.settings_since = now;
                 Outcome::ok("from the next activity, refresh or login on")
             }
-            Action::Logout { client } => {
+            Action::Logout { client, federated } => {
                 let by = client.clone().unwrap_or_default();
-                self.end_by(EndReason::UserLogout, &by, now)
+                let outcome = self.end_by(EndReason::UserLogout, &by, now);
+                if *federated {
+                    self.end_upstream("federated logout", now);
+                }
+                outcome
             }
+            Action::UpstreamLogout => self.upstream_logout(now),
             Action::End(reason) => self.end_by(*reason, "", now),
             Action::Block => {
                 self.user.blocked = true;
@@ -176,17 +183,22 @@ impl World {
         if self.user.blocked {
             return Outcome::refused(RefusalReason::UserBlocked);
         }
+        let upstream_deadline = match self.come_by_upstream(ask, now) {
+            Ok(cap) => cap,
+            Err(refused) => return refused,
+        };
+        let factor = ask.upstream.map_or("pwd", |_| "federated");
         let persistent = self.settings.tenant.session_cookie.mode == CookieMode::Persistent;
         let login = Login {
             user_id: USER.to_owned(),
             secret_hash: [0; 32],
             limits: self.settings.limits(persistent),
-            upstream_deadline: None,
+            upstream_deadline,
             persistent,
             factors: vec![Factor {
-                name: "pwd".to_owned(),
+                name: factor.to_owned(),
                 at: now,
-                connection: None,
+                ..Factor::default()
             }],
             device: Device::default(),
         };
@@ -283,6 +295,7 @@ impl World {
             session: current.and_then(|index| self.session(index)),
             hinted_subject: None,
             just_authenticated: fresh,
+            acr_reachable: false,
             consent_missing: false,
             just_consented: true,
         };
@@ -387,6 +400,9 @@ impl World {
 }
 
 mod refreshing;
+mod upstream;
+
+pub use upstream::Upstream;
 
 fn login_page() -> Outcome {
     Outcome {

@@ -1,7 +1,10 @@
 //! Tenure as the relying party of another identity provider: what its answers prove, whose account
 //! they lead to, and how far they reach into sessions here.
 
+pub mod again;
+pub mod authentication;
 pub mod expiry;
+pub mod farewell;
 pub mod id_token;
 pub mod linking;
 pub mod liveness;

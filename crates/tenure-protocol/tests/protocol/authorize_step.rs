@@ -18,6 +18,7 @@ const NOBODY: Facts<'static> = Facts {
     session: None,
     hinted_subject: None,
     just_authenticated: false,
+    acr_reachable: false,
     consent_missing: false,
     just_consented: false,
 };
@@ -228,7 +229,7 @@ fn an_essential_acr_is_reached_or_refused() {
     both.factors.push(Factor {
         name: "mfa".to_owned(),
         at: START,
-        connection: None,
+        ..Factor::default()
     });
     let unmet = Step::Refuse(No::UnmetAuthenticationRequirements);
     let rows = [
@@ -254,6 +255,22 @@ fn an_essential_acr_is_reached_or_refused() {
                 .replace('{', "%7B")
                 .replace('}', "%7D");
             assert_eq!(step(&encoded, &facts, 1), expected, "{acr}");
+            // Where another login may reach it, there is one; and it is judged like any.
+            let reachable = Facts {
+                acr_reachable: true,
+                ..facts
+            };
+            let instead = if expected == unmet {
+                Step::Login
+            } else {
+                expected
+            };
+            assert_eq!(step(&encoded, &reachable, 1), instead, "{acr}");
+            let after = Facts {
+                just_authenticated: true,
+                ..reachable
+            };
+            assert_eq!(step(&encoded, &after, 1), expected, "{acr}");
         }
     }
 }
@@ -262,12 +279,13 @@ fn an_essential_acr_is_reached_or_refused() {
 #[test]
 fn prompt_none_never_shows_a_page() {
     let ada = session(1_000, 10_000);
-    for bits in 0..32_u32 {
+    for bits in 0..64_u32 {
         let is = |bit: u32| bits & (1 << bit) != 0;
         let facts = Facts {
             session: is(0).then_some(&ada),
             hinted_subject: is(1).then_some("auth0|eve"),
             just_authenticated: is(2),
+            acr_reachable: is(5),
             consent_missing: is(3),
             just_consented: is(4),
         };
@@ -275,6 +293,7 @@ fn prompt_none_never_shows_a_page() {
             "prompt=none",
             "prompt=none&max_age=0",
             "prompt=none&max_age=5",
+            "prompt=none&claims=%7B%22id_token%22:%7B%22acr%22:%7B%22essential%22:true,%22value%22:%22x%22%7D%7D%7D",
         ] {
             let found = step(extra, &facts, 60);
             assert!(

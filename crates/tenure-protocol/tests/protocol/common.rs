@@ -48,7 +48,7 @@ pub fn login(limits: Limits) -> Login {
         factors: vec![Factor {
             name: "pwd".to_owned(),
             at: START,
-            connection: None,
+            ..Factor::default()
         }],
         device: Device {
             initial_ip: "192.0.2.1".to_owned(),

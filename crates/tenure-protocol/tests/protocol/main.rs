@@ -62,9 +62,15 @@ mod simulate;
 #[cfg(test)]
 mod simulate_properties;
 #[cfg(test)]
+mod simulate_upstream;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod upstream_authentication;
+#[cfg(test)]
+mod upstream_farewell;
 mod upstream_liveness;
 mod upstream_signal;
 #[cfg(test)]

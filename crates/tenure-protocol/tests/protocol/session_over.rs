@@ -278,7 +278,7 @@ fn amr_and_acr_come_from_the_factors() {
             .map(|&name| tenure_protocol::session::Factor {
                 name: name.to_owned(),
                 at: START,
-                connection: None,
+                ..tenure_protocol::session::Factor::default()
             })
             .collect();
         Session::start(sid(), login, START)
@@ -296,6 +296,7 @@ fn a_session_names_the_connection_that_vouched_last() {
         name: name.to_owned(),
         at: START,
         connection: connection.map(str::to_owned),
+        ..tenure_protocol::session::Factor::default()
     };
     let table = [
         (vec![factor("pwd", None)], None),

@@ -232,7 +232,10 @@ fn what_a_logout_and_a_reset_take_along() {
     };
     let table = [
         (
-            Action::Logout { client: None },
+            Action::Logout {
+                client: None,
+                federated: false,
+            },
             "user_logout",
             "invalid_grant",
             "ok",

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tenure_protocol::Timestamp;
 use tenure_protocol::limits::Limits;
 use tenure_protocol::session::EndReason;
-use tenure_protocol::simulate::{Action, Ask, Event, Layer, LayerKind, simulate};
+use tenure_protocol::simulate::{Action, Ask, Event, Layer, LayerKind, Upstream, simulate};
 
 fn action() -> impl Strategy<Value = Action> {
     let scope = prop_oneof![
@@ -22,6 +22,9 @@ fn action() -> impl Strategy<Value = Action> {
     let asked = asked.boxed();
     prop_oneof![
         4 => asked.clone().prop_map(Action::Login),
+        2 => (asked.clone(), prop::option::of(1..20_000_i64)).prop_map(|(ask, session_expiry)|
+            Action::Login(Ask { upstream: Some(Upstream { session_expiry }), ..ask })),
+        1 => Just(Action::UpstreamLogout),
         8 => (asked, any::<bool>()).prop_map(|(ask, silent)| Action::Authorize { ask, silent }),
         12 => (client(), prop::option::weighted(0.1, 1..4_u32), prop::bool::weighted(0.1)).prop_map(
             |(client, generation, elsewhere)| Action::Refresh {
@@ -30,7 +33,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => Just(Action::Extend),
         2 => (2..90_i32, 2..300_i32).prop_map(|(idle, absolute)|
             Action::Settings(Box::new(settings(f64::from(idle), f64::from(absolute))))),
-        1 => Just(Action::Logout { client: None }),
+        1 => any::<bool>().prop_map(|federated| Action::Logout { client: None, federated }),
         1 => Just(Action::End(EndReason::AdminRevoked)),
         1 => Just(Action::Password),
         1 => Just(Action::Block),
@@ -84,6 +87,13 @@ proptest! {
         let most = highest(&events, first.limits(true));
         let report = simulate(first, &events);
         for layer in &report.layers {
+            if layer.kind == LayerKind::Upstream {
+                // What the provider grants last is its last word; it may never have told any.
+                let cap = layer.deadlines.last().unwrap().absolute;
+                let end = layer.end.as_ref().map(|end| end.at);
+                assert!(cap.is_none() || (end.is_some() && end <= cap), "{layer:?}");
+                continue;
+            }
             let end = end_at(layer);
             assert!(end >= layer.since, "{layer:?}");
             for activity in &layer.activities {
@@ -98,6 +108,7 @@ proptest! {
                 assert!(last.absolute.is_none_or(|absolute| end <= absolute), "{layer:?}");
             }
             match layer.kind {
+                LayerKind::Upstream => {}
                 LayerKind::Session => {
                     let active = layer.activities.iter().max().unwrap();
                     assert!(end <= active.plus(most.idle_timeout));
@@ -128,7 +139,7 @@ proptest! {
             match layer.kind {
                 LayerKind::OnlineFamily => assert!(Some(end_at(layer)) <= last_session, "{layer:?}"),
                 LayerKind::AccessToken | LayerKind::IdToken => assert!(Some(end_at(layer)) <= any),
-                LayerKind::Session | LayerKind::OfflineFamily => {}
+                LayerKind::Upstream | LayerKind::Session | LayerKind::OfflineFamily => {}
             }
         }
     }

@@ -417,6 +417,12 @@ fn a_connection_is_for_the_clients_it_names_and_owns_its_domains() {
     assert_eq!(connection.scope(), "openid email offline_access");
 }
 
+fn demanding(fresh_auth_time: bool) -> Connection {
+    let mut connection = Connection::default();
+    connection.upstream.demand_fresh_auth_time = Some(fresh_auth_time);
+    connection
+}
+
 #[test]
 fn what_a_request_demands_is_passed_on() {
     let of = |query: &str| {
@@ -451,7 +457,7 @@ fn what_a_request_demands_is_passed_on() {
     ];
     for (query, demand, passed, since) in table {
         let request = of(query);
-        let onward = Onward::of(&request, demand, false, START);
+        let onward = Onward::of(&request, &demanding(demand), false, "select_account", START);
         let text: Vec<_> = onward
             .parameters
             .iter()
@@ -460,11 +466,23 @@ fn what_a_request_demands_is_passed_on() {
         assert_eq!(text.join(" "), passed, "{query}");
         assert_eq!(onward.fresh_since, since.map(|s| START.plus(s)), "{query}");
     }
-    let again = Onward::of(&of(""), true, true, START);
-    assert_eq!(again.parameters, [("prompt", "select_account".to_owned())]);
-    let again = Onward::of(&of("prompt=login"), false, true, START);
-    assert_eq!(
-        again.parameters,
-        [("prompt", "login select_account".to_owned())]
+    let table = [
+        ("", "select_account", "select_account"),
+        ("", "login", "login"),
+        ("prompt=login", "select_account", "login select_account"),
+        ("prompt=login", "login", "login"),
+    ];
+    for (query, chooser, expected) in table {
+        let again = Onward::of(&of(query), &demanding(false), true, chooser, START);
+        assert_eq!(again.parameters, [("prompt", expected.to_owned())]);
+    }
+    // A provider that does not know the word is not asked by it.
+    let asked = Onward::of(
+        &of("prompt=select_account"),
+        &demanding(true),
+        false,
+        "login",
+        START,
     );
+    assert_eq!(asked.parameters, [("prompt", "login".to_owned())]);
 }

@@ -50,7 +50,7 @@ pub fn session_at(n: u32, now: Timestamp) -> Session {
             factors: vec![Factor {
                 name: "pwd".to_owned(),
                 at: now,
-                connection: None,
+                ..Factor::default()
             }],
             device: Device::default(),
         },

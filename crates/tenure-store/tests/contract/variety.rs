@@ -132,6 +132,7 @@ impl Dice {
                 name: dice.text(),
                 at: dice.instant(),
                 connection: dice.maybe(Dice::text),
+                acr: dice.maybe(Dice::text),
             }),
             device: Device {
                 initial_ip: self.text(),

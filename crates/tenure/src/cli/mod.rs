@@ -4,6 +4,7 @@ mod apply;
 mod backup;
 mod check;
 mod client;
+mod connection;
 mod demo;
 mod installation;
 mod keys;
@@ -16,6 +17,7 @@ pub mod session_text;
 mod simulate;
 mod test_logout;
 mod user;
+mod way_out;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -48,6 +50,9 @@ enum Command {
     /// Look at clients, and test how they hear of an end.
     #[command(subcommand)]
     Client(client::Command),
+    /// Look at connections to other identity providers, and test them.
+    #[command(subcommand)]
+    Connection(connection::Command),
     /// Look at sessions, end them, and see who was told.
     #[command(subcommand)]
     Session(session::Command),
@@ -74,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Preview(args) => preview::run(args),
         Command::User(command) => user::run(command),
         Command::Client(command) => client::run(command),
+        Command::Connection(command) => connection::run(command),
         Command::Session(command) => session::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Backup(args) => backup::run(args),

@@ -39,6 +39,15 @@ fn write(out: &mut String, session: &Session, graph: &Graph) -> std::fmt::Result
         "  last active         {}",
         iso_date(session.last_active_at)
     )?;
+    let factors = session
+        .factors
+        .iter()
+        .map(|factor| match &factor.connection {
+            Some(connection) => format!("{} at {}", factor.name, plain(connection)),
+            None => factor.name.clone(),
+        });
+    let factors: Vec<String> = factors.collect();
+    writeln!(out, "  signed in by        {}", factors.join(", "))?;
     let device = &session.device;
     for (name, text) in [
         ("first seen from", &device.initial_ip),
@@ -85,11 +94,26 @@ fn write_upstream(out: &mut String, sessions: &[UpstreamNode]) -> std::fmt::Resu
             )
         });
         let unnamed = "without a name: no logout there can name it".to_owned();
+        let policy = upstream.session_expiry.map(|policy| {
+            let name = serde_json::to_value(policy).unwrap_or_default();
+            format!(" ({})", name.as_str().unwrap_or_default())
+        });
+        let expires = upstream.idp_expires_at.as_ref();
+        let expires = expires.map(|at| format!("{at}{}", policy.unwrap_or_default()));
+        let alive = if upstream.may_be_alive {
+            "may be alive"
+        } else {
+            "over"
+        };
+        let proven = (!upstream.amr.is_empty()).then(|| upstream.amr.join(" "));
         let lines = [
+            ("state", Some(alive.to_owned())),
             ("subject", Some(upstream.subject.clone())),
             ("session", upstream.idp_sid.clone().or(Some(unnamed))),
             ("authenticated", upstream.auth_time.clone()),
-            ("expires", upstream.idp_expires_at.clone()),
+            ("amr", proven),
+            ("acr", upstream.acr.clone()),
+            ("expires", expires),
             ("signed in here", Some(upstream.began_at.clone())),
             ("confirmed", Some(upstream.confirmed_at.clone())),
             ("to be confirmed", upstream.confirm_due_at.clone()),

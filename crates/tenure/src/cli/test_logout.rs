@@ -1,16 +1,13 @@
 //! `tenure client test-logout`.
 
 use super::installation::Installation;
+use super::way_out::WayOut;
 use super::{say, wrong};
-use crate::config::{BaseUrl, ConfigFile};
 use crate::crypto::keys::KeyRing;
 use crate::entropy::Entropy;
 use crate::oidc::backchannel::{Matter, Sender};
-use crate::outbound::{Here, Names, Outbound};
 use crate::settings::Settings;
 use anyhow::{Context, anyhow, bail};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use tenure_protocol::delivery::{Answer, Outcome, Progress, judge};
 use tenure_protocol::session::EndReason;
 
@@ -20,30 +17,12 @@ pub struct Args {
     client: String,
     #[command(flatten)]
     installation: Installation,
-    /// The server's configuration file: base_url and [outbound] count here too
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where browsers reach the server: the issuer that the token names
-    #[arg(long, value_name = "URL")]
-    base_url: Option<String>,
+    #[command(flatten)]
+    way_out: WayOut,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let file = args.config.as_deref().map(ConfigFile::read).transpose();
-    let file = wrong(file)?.unwrap_or_default();
-    let base_url = args.base_url.as_deref().or(file.base_url.as_deref());
-    let base_url = base_url.context(
-        "which issuer does the token name? say --base-url https://… (or --config with base_url)",
-    );
-    let base_url = wrong(base_url.and_then(BaseUrl::parse))?;
-    let here = Here {
-        base_url: &base_url,
-        listen: file
-            .listen
-            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7100))),
-        metrics_listen: file.metrics_listen,
-    };
-    let outbound = wrong(Outbound::new(&file.outbound, here, Names::System))?;
+    let (base_url, outbound) = args.way_out.open()?;
     let opened = args.installation.open(false)?;
     let settings = opened.store.read_blocking(Settings::load)?;
     let registered = settings

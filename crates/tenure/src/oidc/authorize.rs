@@ -142,7 +142,7 @@ pub async fn resume(
     match advance(&context).await {
         Ok(Advance::Issued(issued)) => issued_response(&context, *issued, cookie).await,
         Ok(Advance::Login(over)) => {
-            let page = match context.connection() {
+            let page = match context.connection().or_else(|| context.realm()) {
                 Some(connection) => upstream::begin(&context, headers, connection).await,
                 None => login::page(&context, headers, over, None),
             };

@@ -241,7 +241,8 @@ impl Issuer<'_> {
             put("acr", acr.into());
         }
         // So that an application can say, at its own logout, that the sign-in there may go on.
-        if let Some(connection) = subject.session.connection() {
+        let named = subject.session.connection();
+        if let Some(connection) = named.filter(|_| self.client.connection_claim) {
             put("connection", connection.into());
         }
         let expiry_claim = self.client.session_expiry;

@@ -5,6 +5,7 @@ use super::authorize::{self, Context};
 use super::par::{self, Standing};
 use super::sign_in::{self, Proven};
 use super::transaction::{FormGuard, Transaction, form_is_ours};
+use super::upstream;
 use crate::app::App;
 use crate::http::{self, Caller, SessionCookie};
 use crate::pages;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tenure_protocol::RefusalReason;
 use tenure_protocol::params::Params;
-use tenure_protocol::session::{EndReason, Session};
+use tenure_protocol::session::{EndReason, Factor, Session};
 use tenure_store::{StoreError, Tx, UserRow};
 
 /// Why the page is shown again.
@@ -37,6 +38,8 @@ pub enum Problem {
     UpstreamRefused,
     /// The person did not go through with it there.
     UpstreamCancelled,
+    /// No identity provider has the domain of the address.
+    NoOrganisation,
 }
 
 /// Shows the login page for a transaction.
@@ -130,6 +133,18 @@ async fn submit(
         return answer::error(&app, &context.settings, &context.target, denied);
     }
     let password = form.first("password").unwrap_or_default().to_owned();
+    let elsewhere = form.first("action") == Some("organisation");
+    if elsewhere || password.is_empty() {
+        // By the domain alone: whether anybody has the address here plays no part.
+        let realm = context.settings.realm(&username, &context.client.client);
+        if let Some(connection) = realm.cloned() {
+            return upstream::begin_for(context, headers, &connection, username).await;
+        }
+    }
+    if elsewhere {
+        let problem = (Problem::NoOrganisation, username.as_str());
+        return page(&context, headers, None, Some(problem));
+    }
     let began = Instant::now();
     let problem = match check_password(&context, &username, password, began).await {
         Ok(Ok((session, cookie))) => {
@@ -317,11 +332,15 @@ async fn start_session(
         if !still_holds(&verified, tx.user(user_id)?.as_ref()) {
             return Ok(None);
         }
+        let password = Factor {
+            name: "pwd".to_owned(),
+            at: inner.now,
+            ..Factor::default()
+        };
         let proven = Proven {
             user_id,
             secret: &secret,
-            factor: "pwd",
-            connection: None,
+            factors: &[password],
             upstream_deadline: None,
         };
         let session = sign_in::start(tx, &inner, &proven, fresh_sid)?;

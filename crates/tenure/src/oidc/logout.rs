@@ -1,9 +1,14 @@
 //! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0) and `/v2/logout` (contract 3.6): two wires,
 //! one implementation.
 
-use super::answer;
+mod plan;
+
+pub use plan::Plan;
+
 use super::sessions::{self, Found, Judge, end_session};
 use super::transaction::{FormGuard, form_is_ours};
+use super::upstream::farewell::Behind;
+use super::upstream::left::Left;
 use crate::app::App;
 use crate::crypto::jwt::TokenKind;
 use crate::http::{self, Caller, SessionCookie};
@@ -11,37 +16,18 @@ use crate::pages::{self, Reader};
 use crate::settings::{Registered, Settings};
 use crate::tenant_log::{Entry, kind};
 use crate::work::outbox;
-use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use ::http::{HeaderMap, Method, StatusCode};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use plan::{done, first_target, is_federated};
 use std::sync::Arc;
 use tenure_protocol::logout::{self, Decision, Hint};
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason};
-use tenure_protocol::{RefusalReason, Timestamp, redirect};
+use tenure_protocol::{RefusalReason, Sid, Timestamp, redirect};
 use tenure_store::{StoreError, Tx};
 
 const CONTEXT: &str = "logout";
-
-/// Where a logout goes once it is done; travels sealed in the confirmation form.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Plan {
-    /// Checked against the allow-lists.
-    target: Option<String>,
-    state: Option<String>,
-    client_id: Option<String>,
-    ui_locales: Option<String>,
-}
-
-impl Plan {
-    fn reader<'a>(&'a self, headers: &'a HeaderMap) -> Reader<'a> {
-        Reader {
-            headers,
-            ui_locales: self.ui_locales.as_deref(),
-        }
-    }
-}
 
 /// `GET` and `POST /oidc/logout`.
 pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
@@ -79,6 +65,12 @@ pub async fn oidc(State(app): State<Arc<App>>, caller: Caller, request: Request)
             );
             return pages::logout_refused(&app, reader, reason, client.as_deref());
         }
+    };
+    let posted = parts.method == Method::POST;
+    let plan = Plan {
+        federated: is_federated(&params, posted),
+        posted,
+        ..plan
     };
     let ask = settings.tenant.sessions.oidc_logout_prompt_enabled;
     let logout_hint = params.first("logout_hint").map(str::to_owned);
@@ -136,19 +128,10 @@ pub async fn v2(State(app): State<Arc<App>>, caller: Caller, request: Request) -
         target,
         client_id,
         ui_locales: params.first("ui_locales").map(str::to_owned),
+        federated: is_federated(&params, false),
         ..Plan::default()
     };
     run(app, caller, &parts.headers, plan, None).await
-}
-
-/// Without a target: the first of the client's list, if there is a client.
-fn first_target(client: Option<&Registered>) -> Option<String> {
-    client?
-        .client
-        .allowed_logout_urls
-        .first()
-        .filter(|url| !url.contains('*'))
-        .cloned()
 }
 
 type Unfit = (RefusalReason, Option<Arc<Registered>>);
@@ -206,6 +189,7 @@ fn read_request(
             .as_ref()
             .map(|client| client.client.client_id.clone()),
         ui_locales: params.first("ui_locales").map(str::to_owned),
+        ..Plan::default()
     };
     Ok((plan, hint))
 }
@@ -236,6 +220,14 @@ struct Proof {
     ask: bool,
 }
 
+impl Proof {
+    fn names(&self, sid: &Sid) -> bool {
+        let sid = Some(sid.to_string());
+        let hinted = self.hint.as_ref().and_then(|hint| hint.sid.as_ref());
+        hinted == sid.as_ref() || self.logout_hint == sid
+    }
+}
+
 /// Decides and ends, in one transaction. Without a `proof` to judge the wire never asks.
 async fn run(
     app: Arc<App>,
@@ -245,15 +237,17 @@ async fn run(
     proof: Option<Proof>,
 ) -> Response {
     let cookie = app.session_cookie(headers);
+    let left = Left::of(&app, headers).map(|left| left.sid);
     let request = EndRequest {
         app: app.clone(),
         cookie,
+        left,
         caller,
         client_id: plan.client_id.clone(),
         now: app.clock.now(),
     };
-    let outcome = match cookie {
-        None => Ok(Decision::NothingToEnd),
+    let outcome = match cookie.map(|cookie| cookie.sid).or(left) {
+        None => Ok((Decision::NothingToEnd, None)),
         Some(_) => {
             app.store
                 .write(move |tx| end_in(tx, &request, proof.as_ref()))
@@ -261,12 +255,12 @@ async fn run(
         }
     };
     match outcome {
-        Ok(Decision::Ask) => ask(&app, headers, &plan),
-        Ok(decision) => {
+        Ok((Decision::Ask, _)) => ask(&app, headers, &plan),
+        Ok((decision, behind)) => {
             if let (Decision::End, Some(cookie)) = (decision, cookie) {
                 outbox::first_attempts(&app, cookie.sid).await;
             }
-            done(&app, headers, &plan)
+            done(&app, headers, &plan, behind).await
         }
         Err(error) => pages::broken(&app, headers, &error.into()),
     }
@@ -275,6 +269,8 @@ async fn run(
 struct EndRequest {
     app: Arc<App>,
     cookie: Option<SessionCookie>,
+    /// The session that this browser ended before, which another provider stood behind.
+    left: Option<Sid>,
     caller: Caller,
     client_id: Option<String>,
     now: Timestamp,
@@ -284,7 +280,7 @@ fn end_in(
     tx: &Tx<'_>,
     request: &EndRequest,
     proof: Option<&Proof>,
-) -> Result<Decision, StoreError> {
+) -> Result<(Decision, Option<Behind>), StoreError> {
     let app = &request.app;
     let settings = app.settings.current();
     let now = request.now;
@@ -316,7 +312,33 @@ fn end_in(
         };
         end_session(tx, session, end, judge)?;
     }
-    Ok(decision)
+    let behind = match decision {
+        Decision::Ask => None,
+        Decision::End | Decision::NothingToEnd => behind(tx, request, &found)?,
+    };
+    // A link that anybody can make ends nothing at another provider either.
+    let behind = behind.map(|behind| {
+        let is_proven = |proof: &Proof| !proof.ask || proof.names(&behind.sid);
+        let agreed = decision == Decision::End || proof.is_none_or(is_proven);
+        Behind { agreed, ..behind }
+    });
+    Ok((decision, behind))
+}
+
+/// What may be alive at other providers: behind the session of the cookie, which time may have ended
+/// before, or behind the one that this browser ended last.
+fn behind(tx: &Tx<'_>, request: &EndRequest, found: &Found) -> Result<Option<Behind>, StoreError> {
+    let own = match found {
+        Found::None => None,
+        Found::Alive(..) | Found::Over(_) => request.cookie.map(|cookie| cookie.sid),
+    };
+    for sid in [own, request.left].into_iter().flatten() {
+        let behind = Behind::of(tx, sid, request.now)?;
+        if behind.is_some() {
+            return Ok(behind);
+        }
+    }
+    Ok(None)
 }
 
 fn ask(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
@@ -342,6 +364,10 @@ async fn confirmed(app: Arc<App>, caller: Caller, headers: &HeaderMap, form: &Pa
     if !form_is_ours(&app, headers, form) {
         return ask(&app, headers, &plan);
     }
+    let plan = Plan {
+        posted: true,
+        ..plan
+    };
     match form.first("action") {
         Some("logout") => run(app, caller, headers, plan, None).await,
         _ => pages::still_signed_in(&app, plan.reader(headers)),
@@ -358,30 +384,11 @@ pub async fn anyway(State(app): State<Arc<App>>, caller: Caller, request: Reques
     if !form_is_ours(&app, &parts.headers, &form) {
         return pages::logout_refused(&app, &parts.headers, RefusalReason::MalformedRequest, None);
     }
-    run(app, caller, &parts.headers, Plan::default(), None).await
-}
-
-/// The session is over: the cookie goes, and the person goes where the application wanted.
-fn done(app: &App, headers: &HeaderMap, plan: &Plan) -> Response {
-    let mut response = match &plan.target {
-        Some(target) => answer::redirect(with_state(target, plan.state.as_deref())),
-        None => pages::signed_out(app, plan.reader(headers)),
+    let plan = Plan {
+        posted: true,
+        ..Plan::default()
     };
-    let headers = response.headers_mut();
-    headers.append(header::SET_COOKIE, app.clear_session_cookie());
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn with_state(target: &str, state: Option<&str>) -> String {
-    let Some(state) = state else {
-        return target.to_owned();
-    };
-    let Ok(mut url) = url::Url::parse(target) else {
-        return target.to_owned();
-    };
-    url.query_pairs_mut().append_pair("state", state);
-    url.into()
+    run(app, caller, &parts.headers, plan, None).await
 }
 
 /// An image or a frame must not sign anybody out (lesson CVE-2020-10734).

@@ -3,9 +3,10 @@
 use super::authorize::{self, Context};
 use super::sessions::{self, Found, end_session};
 use super::transaction::Transaction;
+use super::upstream::left;
 use crate::http::SessionCookie;
 use crate::tenant_log::{Entry, kind};
-use ::http::{HeaderMap, HeaderValue};
+use ::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use tenure_protocol::model::CookieMode;
 use tenure_protocol::session::{End, EndReason, Factor, Login, Session};
@@ -18,10 +19,7 @@ pub struct Proven<'a> {
     pub user_id: &'a str,
     /// Of the cookie.
     pub secret: &'a [u8; 32],
-    /// Auth0's name of the method: `pwd`, `federated`, ….
-    pub factor: &'static str,
-    /// By which connection, where an identity provider vouches for the person.
-    pub connection: Option<&'a str>,
+    pub factors: &'a [Factor],
     /// When the identity provider that vouches for the person wants the session to be over.
     pub upstream_deadline: Option<Timestamp>,
 }
@@ -43,11 +41,7 @@ pub fn start(
             .limits(persistent, &context.app.config.caps),
         upstream_deadline: proven.upstream_deadline,
         persistent,
-        factors: vec![Factor {
-            name: proven.factor.to_owned(),
-            at: context.now,
-            connection: proven.connection.map(str::to_owned),
-        }],
+        factors: proven.factors.to_vec(),
         device: context.caller.device(),
     };
     let judge = context.judge();
@@ -106,5 +100,10 @@ pub async fn finish(
         transaction,
         ..context
     };
-    authorize::resume(context, Some(set_cookie), headers).await
+    let seen = connection.and_then(|name| left::clear_cookie(&app, headers, name));
+    let mut response = authorize::resume(context, Some(set_cookie), headers).await;
+    if let Some(clear) = seen {
+        response.headers_mut().append(header::SET_COOKIE, clear);
+    }
+    response
 }

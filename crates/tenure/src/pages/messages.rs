@@ -40,18 +40,6 @@ impl MessageTemplate {
     }
 }
 
-pub fn signed_out(app: &App, reader: Reader<'_>) -> Response {
-    let frame = frame(app, reader);
-    // `upstream_note` is for sessions with a factor of another provider, which there are none of yet.
-    let lines = vec![frame.text.signed_out_line];
-    let title = frame.text.signed_out;
-    page(
-        StatusCode::OK,
-        &MessageTemplate::new(frame, title, lines),
-        "",
-    )
-}
-
 #[derive(Template)]
 #[template(path = "continue.html")]
 struct ContinueTemplate {

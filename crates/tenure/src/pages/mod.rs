@@ -3,10 +3,12 @@
 mod messages;
 mod over;
 mod responses;
+mod signed_out;
 pub mod text;
 
-pub use messages::{broken, error, go_on, logout_refused, signed_out, start_over, still_signed_in};
+pub use messages::{broken, error, go_on, logout_refused, start_over, still_signed_in};
 pub use responses::{form_post, web_message};
+pub use signed_out::{SignedOut, StillThere, signed_out};
 
 use crate::app::App;
 use crate::oidc::authorize::Context;
@@ -182,6 +184,8 @@ struct LoginTemplate<'a> {
     /// Whether what was typed is wrong, rather than the moment.
     is_invalid: bool,
     providers: Vec<ProviderButton<'a>>,
+    /// Whether an address may lead to another provider.
+    has_realms: bool,
 }
 
 /// Another identity provider to sign in with.
@@ -204,7 +208,7 @@ pub fn login(view: &LoginPage<'_>) -> Response {
         Some(Problem::Busy | Problem::Throttled) => StatusCode::TOO_MANY_REQUESTS,
         Some(Problem::Credentials | Problem::UpstreamRefused) => StatusCode::UNAUTHORIZED,
         Some(Problem::UpstreamUnreachable) => StatusCode::BAD_GATEWAY,
-        Some(Problem::UpstreamCancelled) => StatusCode::OK,
+        Some(Problem::UpstreamCancelled | Problem::NoOrganisation) => StatusCode::OK,
         Some(Problem::Stale) => StatusCode::BAD_REQUEST,
     };
     let template = LoginTemplate {
@@ -217,6 +221,7 @@ pub fn login(view: &LoginPage<'_>) -> Response {
         username: view.username,
         is_invalid: view.problem == Some(Problem::Credentials),
         providers: providers(view),
+        has_realms: has_realms(view),
         frame,
     };
     let mut response = page(status, &template, &view.context.target.redirect.origin());
@@ -250,6 +255,12 @@ fn providers<'a>(view: &LoginPage<'a>) -> Vec<ProviderButton<'a>> {
         address: upstream::button_path(&connection.name, view.sealed),
     };
     offered.map(button).collect()
+}
+
+fn has_realms(view: &LoginPage<'_>) -> bool {
+    let context = view.context;
+    view.sealed.len() <= upstream::MOST_OF_A_STATE
+        && context.settings.has_realms(&context.client.client)
 }
 
 fn client_name(client: &Client) -> &str {

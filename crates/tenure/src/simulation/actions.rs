@@ -6,7 +6,7 @@ use crate::tenantfile::Findings;
 use crate::tenantfile::yaml::Node;
 use serde_json::Value;
 use tenure_protocol::session::EndReason;
-use tenure_protocol::simulate::{Action, Ask};
+use tenure_protocol::simulate::{Action, Ask, Upstream};
 
 /// An event as it stands in the file.
 pub enum Written<'n> {
@@ -16,7 +16,7 @@ pub enum Written<'n> {
     Settings(&'n Node),
 }
 
-const ACTIONS: [&str; 12] = [
+const ACTIONS: [&str; 13] = [
     "login",
     "authorize",
     "silent",
@@ -24,6 +24,7 @@ const ACTIONS: [&str; 12] = [
     "extend",
     "settings",
     "logout",
+    "upstream_logout",
     "end",
     "block",
     "unblock",
@@ -32,7 +33,7 @@ const ACTIONS: [&str; 12] = [
 ];
 
 /// What an action may have beside itself.
-const DETAILS: [&str; 7] = [
+const DETAILS: [&str; 9] = [
     "at",
     "expect",
     "scope",
@@ -40,6 +41,8 @@ const DETAILS: [&str; 7] = [
     "max_age",
     "generation",
     "elsewhere",
+    "upstream",
+    "federated",
 ];
 
 /// What is asked for where the script does not say.
@@ -69,10 +72,19 @@ pub fn read<'n>(node: &'n Node, findings: &mut Findings) -> Option<Written<'n>> 
     }
     let subject = word(node, name, findings);
     let action = action(name, subject.as_deref(), node, findings)?;
-    let words = match subject {
+    let mut words = match subject {
         Some(subject) => format!("{name} {subject}"),
         None => (*name).to_owned(),
     };
+    match &action {
+        Action::Login(Ask {
+            upstream: Some(_), ..
+        }) => words.push_str(" by way of a provider"),
+        Action::Logout {
+            federated: true, ..
+        } => words.push_str(", federated"),
+        _ => {}
+    }
     Some(Written::Action(action, words))
 }
 
@@ -90,7 +102,10 @@ fn action(
         );
     }
     Some(match name {
-        "login" => Action::Login(ask(client?, node, findings)),
+        "login" => Action::Login(Ask {
+            upstream: upstream(node, findings),
+            ..ask(client?, node, findings)
+        }),
         "authorize" | "silent" => Action::Authorize {
             ask: ask(client?, node, findings),
             silent: name == "silent",
@@ -101,7 +116,11 @@ fn action(
             elsewhere: node.get("elsewhere").map(Node::to_json) == Some(Value::Bool(true)),
         },
         "extend" => Action::Extend,
-        "logout" => Action::Logout { client },
+        "logout" => Action::Logout {
+            client,
+            federated: node.get("federated").map(Node::to_json) == Some(Value::Bool(true)),
+        },
+        "upstream_logout" => Action::UpstreamLogout,
         "end" => Action::End(reason(subject.unwrap_or("admin"), node, findings)?),
         "block" => Action::Block,
         "unblock" => Action::Unblock,
@@ -126,7 +145,28 @@ fn ask(client: String, node: &Node, findings: &mut Findings) -> Ask {
         scope: word(node, "scope", findings).unwrap_or_else(|| SCOPE.to_owned()),
         audience: word(node, "audience", findings),
         max_age,
+        upstream: None,
     }
+}
+
+/// `upstream: 4h`: the provider's `session_expiry` is so long after the login; `unknown`: it sends none.
+fn upstream(node: &Node, findings: &mut Findings) -> Option<Upstream> {
+    let text = word(node, "upstream", findings)?;
+    if text == "unknown" {
+        return Some(Upstream {
+            session_expiry: None,
+        });
+    }
+    let seconds = parse_duration(&text);
+    if seconds.is_none() {
+        findings.error(
+            node.line_of("upstream"),
+            format!("upstream: {text} is no duration: write 4h, or unknown where the provider sends no session_expiry"),
+        );
+    }
+    Some(Upstream {
+        session_expiry: Some(seconds?),
+    })
 }
 
 /// `admin` is short for the reason that administrators' ends have.

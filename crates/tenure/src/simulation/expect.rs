@@ -44,7 +44,7 @@ pub fn read(root: &Node, findings: &mut Findings) -> Vec<Expected> {
     let mut expected = Vec::new();
     for (name, value) in node.entries() {
         match name.as_str() {
-            "session_ends" | "by" => {}
+            "session_ends" | "by" | "upstream_ends" => {}
             "clients" => {
                 for (client, node) in value.entries() {
                     of_client(client, node, findings, &mut expected);
@@ -52,9 +52,21 @@ pub fn read(root: &Node, findings: &mut Findings) -> Vec<Expected> {
             }
             other => findings.error(
                 value.line,
-                format!("expect: {other} is not known: write session_ends, by or clients"),
+                format!(
+                    "expect: {other} is not known: write session_ends, by, upstream_ends or clients"
+                ),
             ),
         }
+    }
+    if let Some(ends) = instant(node, "upstream_ends", findings) {
+        expected.push(Expected {
+            line: node.line_of("upstream_ends"),
+            name: "upstream_ends".to_owned(),
+            client: None,
+            kinds: &[LayerKind::Upstream],
+            ends: Some(ends),
+            by: None,
+        });
     }
     let ends = instant(node, "session_ends", findings);
     let by = word(node, "by", findings);

@@ -89,7 +89,7 @@ pub fn read(root: &Node, other: Option<&Node>, caps: &Caps, findings: &mut Findi
     if let Some(upstream) = root.get("upstream") {
         findings.error(
             upstream.line,
-            "upstream: the upstream layer is not simulated: leave it out",
+            "upstream: belongs to a login, such as {at: 0s, login: shop, upstream: 4h}",
         );
     }
     let mut script = Script {
@@ -192,7 +192,7 @@ fn check_names(action: &Action, settings: &Settings, node: &Node, findings: &mut
             (Some(&ask.client), ask.audience.as_ref())
         }
         Action::Refresh { client, .. } => (Some(client), None),
-        Action::Logout { client } => (client.as_ref(), None),
+        Action::Logout { client, .. } => (client.as_ref(), None),
         _ => (None, None),
     };
     if let Some(client) = client.filter(|client| !settings.clients.contains_key(*client)) {

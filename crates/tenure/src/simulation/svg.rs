@@ -15,13 +15,13 @@ const LINE: f64 = 20.0;
 
 const STYLE: &str = "\
 svg{--ground:#ffffff;--ink:#1d2733;--soft:#5b6876;--line:#d5dbe2;--session:#2563c9;--offline:#0f7b6c;\
---online:#7a4fc0;--token:#9a6700;--no:#c2262e}\
+--online:#7a4fc0;--token:#9a6700;--upstream:#b03a7a;--no:#c2262e}\
 @media (prefers-color-scheme:dark){svg{--ground:#12181f;--ink:#e8edf2;--soft:#a3b0bd;--line:#36424e;\
---session:#74a7ff;--offline:#4cc9b4;--online:#b99af0;--token:#e3b341;--no:#ff8087}}\
+--session:#74a7ff;--offline:#4cc9b4;--online:#b99af0;--token:#e3b341;--upstream:#f08cc0;--no:#ff8087}}\
 text{font:13px system-ui,sans-serif;fill:var(--ink)}.soft{fill:var(--soft);font-size:12px}\
 .title{font-size:16px;font-weight:600}.end{text-anchor:end}.mid{text-anchor:middle}\
 .grid{stroke:var(--line);stroke-width:1}.ground{fill:var(--ground)}.no{fill:var(--no)}\
-.session{--c:var(--session)}.offline{--c:var(--offline)}.online{--c:var(--online)}.token{--c:var(--token)}\
+.session{--c:var(--session)}.offline{--c:var(--offline)}.online{--c:var(--online)}.token{--c:var(--token)}.upstream{--c:var(--upstream)}\
 .bar{fill:var(--c);fill-opacity:.28}.edge{stroke:var(--c);stroke-width:2}.dot{fill:var(--c)}\
 .idle{stroke:var(--c);stroke-width:2;stroke-dasharray:2 3;fill:none}";
 
@@ -161,6 +161,7 @@ fn markers(svg: &mut String, axis: &Axis, script: &Script, report: &Report) {
 
 fn lane(svg: &mut String, axis: &Axis, layer: &Layer, y: f64) {
     let class = match layer.kind {
+        LayerKind::Upstream => "upstream",
         LayerKind::Session => "session",
         LayerKind::OfflineFamily => "offline",
         LayerKind::OnlineFamily => "online",
@@ -207,7 +208,7 @@ fn lane(svg: &mut String, axis: &Axis, layer: &Layer, y: f64) {
     }
     let words = match end {
         Some(end) => format!("{} {} · {}", since_start(end.at), end.by, end.rule),
-        None => "never".to_owned(),
+        None => super::text::open_end(layer).to_owned(),
     };
     let words = if words.chars().count() > 34 {
         words.split(" · ").next().unwrap_or_default().to_owned()

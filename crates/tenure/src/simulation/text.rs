@@ -3,7 +3,7 @@
 use super::expect::Mismatch;
 use super::{Script, since_start};
 use serde_json::{Value, json};
-use tenure_protocol::simulate::{Layer, LayerEnd, Report};
+use tenure_protocol::simulate::{Layer, LayerEnd, LayerKind, Report};
 
 /// Columns, each as wide as its widest cell.
 fn table(rows: &[Vec<String>]) -> String {
@@ -34,6 +34,14 @@ pub fn layer_name(layer: &Layer) -> String {
     }
 }
 
+/// What is said of a layer that has no end: a provider that tells none may have one all the same.
+pub fn open_end(layer: &Layer) -> &'static str {
+    match layer.kind {
+        LayerKind::Upstream => "not told",
+        _ => "never",
+    }
+}
+
 /// The whole report.
 pub fn report(script: &Script, report: &Report) -> String {
     let mut events = vec![row(&["at", "event", "outcome", ""])];
@@ -49,7 +57,7 @@ pub fn report(script: &Script, report: &Report) -> String {
         let since = since_start(layer.since);
         let name = layer_name(layer);
         let Some(end) = &layer.end else {
-            layers.push(row(&[&name, &since, "never", "", ""]));
+            layers.push(row(&[&name, &since, open_end(layer), "", ""]));
             continue;
         };
         let rule = match &layer.refused_from {

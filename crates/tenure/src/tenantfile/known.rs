@@ -124,6 +124,7 @@ pub static CLIENT: Shape = Shape {
         "require_auth_time",
         "allow_wildcard_subdomains",
         "session_expiry",
+        "connection_claim",
         "custom_claims",
         "end_offline_on_logout",
     ],

@@ -59,6 +59,14 @@ pub fn peek(token: &str) -> Option<(Option<String>, Map<String, Value>)> {
     Some((header.typ, serde_json::from_slice(&payload).ok()?))
 }
 
+/// Whether a token that the key signed could be verified.
+pub(super) fn is_usable(key: &Value) -> bool {
+    let jwk = serde_json::from_value(key.clone()).ok();
+    let decodes = jwk.is_some_and(|jwk| DecodingKey::from_jwk(&jwk).is_ok());
+    let symmetric = key.get("kty").and_then(Value::as_str) == Some("oct");
+    decodes && !symmetric && fits(key, None)
+}
+
 fn fits(key: &Value, wanted: Option<&str>) -> bool {
     let signs = key.get("use").and_then(Value::as_str) != Some("enc");
     let kid = key.get("kid").and_then(Value::as_str);

@@ -21,8 +21,17 @@ pub struct Metadata {
     /// RFC 9207: its answers name it.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+    /// Initiating User Registration 1.0, section 4.
+    #[serde(default)]
+    pub prompt_values_supported: Option<Vec<String>>,
     #[serde(default)]
     pub backchannel_logout_supported: bool,
+    #[serde(default)]
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub scopes_supported: Option<Vec<String>>,
 }
 
 impl Metadata {

@@ -1,5 +1,6 @@
 //! Other identity providers, as their relying party: their metadata and keys, and what is asked of them.
 
+mod examine;
 mod kept;
 mod keys;
 mod metadata;
@@ -7,6 +8,7 @@ mod provider;
 mod secret;
 mod tokens;
 
+pub use examine::{Register, Report, auth_method, examine};
 pub use kept::{open_tokens, seal_tokens};
 pub use keys::peek;
 pub use metadata::Metadata;

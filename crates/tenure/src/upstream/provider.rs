@@ -27,6 +27,13 @@ pub struct Provider {
     keys_at: Instant,
 }
 
+impl Provider {
+    /// Its JWK set.
+    pub fn keys(&self) -> &Value {
+        &self.keys
+    }
+}
+
 /// Every provider that was asked, by the address of its metadata.
 #[derive(Debug, Default)]
 pub struct Providers {
@@ -80,6 +87,13 @@ impl Providers {
                 state.provider.clone().ok_or(fault)
             }
         }
+    }
+
+    /// The metadata as they were last seen, if they were, without asking anybody.
+    pub fn known(&self, connection: &Connection) -> Option<Arc<Metadata>> {
+        let slot = self.slot(connection);
+        let state = slot.state.try_lock().ok()?;
+        Some(Arc::clone(&state.provider.as_ref()?.metadata))
     }
 
     /// The claims of a token that the provider signed. A key that nobody knows is looked for, but not often.

@@ -33,7 +33,7 @@ fn simulate(text: &str) -> (i32, String, String) {
 #[test]
 fn the_examples_hold_and_are_drawn() {
     let out = TempDir::new().unwrap();
-    for name in ["short-lived", "offline", "lowered"] {
+    for name in ["short-lived", "offline", "lowered", "upstream"] {
         let svg = out.path().join(format!("{name}.svg"));
         let file = format!("{name}.yaml");
         let (code, text, err) = tenure(
@@ -102,7 +102,7 @@ fn a_script_that_cannot_be_read_is_exit_code_2_with_its_line() {
             7,
             "session_lifetime",
         ),
-        ("upstream: {idle: 1h}", 7, "not simulated"),
+        ("upstream: {idle: 1h}", 7, "belongs to a login"),
         ("expect: {ends: 1h}", 7, "session_ends"),
         (
             "expect: {clients: {nobody: {family_ends: never}}}",

@@ -2,7 +2,12 @@
 //! talk to each other.
 
 use crate::world::{Answer, Browser, PASSWORD, TENANT, World, spa};
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use http::StatusCode;
+use serde_json::Value;
 use tenure::listen::{Limits, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -33,12 +38,21 @@ pub struct Served {
     _tasks: JoinSet<()>,
 }
 
+/// Changes what a provider answers, by path.
+pub type Alter = fn(&str, &mut Value);
+
 impl Served {
     pub async fn start(tenant: &str) -> Self {
+        Self::altered(tenant, |_, _| {}).await
+    }
+
+    /// A provider that answers other things than Tenure does.
+    pub async fn altered(tenant: &str, alter: Alter) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let world = World::at(&base, tenant).await;
-        let router = world.router.clone();
+        let altering = move |request, next| altering(alter, request, next);
+        let router = world.router.clone().layer(from_fn(altering));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             serve(
@@ -68,6 +82,18 @@ impl Served {
     }
 }
 
+async fn altering(alter: Alter, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let (mut parts, body) = next.run(request).await.into_parts();
+    let bytes = to_bytes(body, 1 << 20).await.unwrap();
+    let Ok(mut json) = serde_json::from_slice::<Value>(&bytes) else {
+        return Response::from_parts(parts, bytes.into());
+    };
+    alter(&path, &mut json);
+    parts.headers.remove("content-length");
+    Response::from_parts(parts, json.to_string().into())
+}
+
 /// The tenant of the installation below, with a connection; `more` are further lines of it.
 pub fn tenant_with(provider: &Served, more: &str) -> String {
     format!(
@@ -95,7 +121,10 @@ impl Pair {
 
     /// With another provider's tenant.
     pub async fn of(provider: &str, more: &str) -> Self {
-        let up = Served::start(provider).await;
+        Self::below(Served::start(provider).await, more).await
+    }
+
+    pub async fn below(up: Served, more: &str) -> Self {
         let down = World::with(&tenant_with(&up, more)).await;
         Self { up, down }
     }

@@ -44,6 +44,7 @@ fn without_session(context: &Context) -> Advance {
         session: None,
         hinted_subject: None,
         just_authenticated: false,
+        acr_reachable: false,
         consent_missing: false,
         just_consented: false,
     };
@@ -82,6 +83,7 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
         just_authenticated: found
             .alive()
             .is_some_and(|s| context.transaction.authenticated_by(s)),
+        acr_reachable: context.can_reach(&context.request.essential_acr()),
         consent_missing: !missing.is_empty(),
         just_consented: context.transaction.consented,
     };

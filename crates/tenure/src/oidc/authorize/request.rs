@@ -17,6 +17,7 @@ use tenure_protocol::model::{Client, Connection};
 use tenure_protocol::params::Params;
 use tenure_protocol::redirect::VerifiedRedirect;
 use tenure_protocol::session::Session;
+use tenure_protocol::upstream::authentication::reaches;
 use tenure_protocol::{OAuthError, RefusalReason, Timestamp, redirect};
 
 /// Everything that is fixed about a request once client and redirect URI are verified.
@@ -231,6 +232,27 @@ impl Context {
         let name = self.request.connection.as_deref();
         let client = &self.client.client;
         self.settings.wanted_connection(name, client).ok().flatten()
+    }
+
+    /// The identity provider to whose domain the `login_hint` belongs: the request goes there as if it
+    /// had named it, unless it names our own users.
+    pub fn realm(&self) -> Option<&Arc<Connection>> {
+        let hint = self.request.login_hint.as_deref();
+        let hint = hint.filter(|_| self.request.connection.is_none())?;
+        self.settings.realm(hint, &self.client.client)
+    }
+
+    /// Whether a login at some provider may reach one of these classes.
+    pub fn can_reach(&self, wanted: &[&str]) -> bool {
+        let named = self.connection();
+        let client = &self.client.client;
+        let mut all = self.settings.connections.values();
+        !wanted.is_empty()
+            && all.any(|connection| {
+                named.is_none_or(|named| named.name == connection.name)
+                    && connection.is_enabled_for(&client.client_id, &client.name)
+                    && reaches(connection, wanted)
+            })
     }
 
     pub fn is_silent(&self) -> bool {

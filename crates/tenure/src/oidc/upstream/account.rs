@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use tenure_protocol::model::{Connection, User};
 use tenure_protocol::session::Session;
+use tenure_protocol::upstream::authentication;
 use tenure_protocol::upstream::id_token::Proven;
 use tenure_protocol::upstream::linking::{self, Decision, Facts, decide};
 use tenure_protocol::upstream::liveness::Liveness;
@@ -69,11 +70,11 @@ pub fn sign_in(
     if !tx.put_identity(&identity)? {
         return refused("the subject leads to another user already");
     }
+    let factors = authentication::factors(connection, proven, context.now);
     let who = sign_in::Proven {
         user_id,
         secret,
-        factor: "federated",
-        connection: Some(&arrival.connection.name),
+        factors: &factors,
         upstream_deadline: arrival.upstream_deadline,
     };
     let session = sign_in::start(tx, context, &who, fresh_sid)?;

@@ -11,7 +11,7 @@ use crate::oidc::transaction::Transaction;
 use crate::oidc::{login, sign_in};
 use crate::pages::{self, Reader};
 use crate::upstream::{Fault, Provider, Tokens, redeem, userinfo};
-use ::http::{HeaderMap, Uri, header};
+use ::http::{HeaderMap, Uri};
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
@@ -31,16 +31,7 @@ pub async fn handle(
 ) -> Response {
     let query = uri.query().unwrap_or_default();
     let response = come_back(app.clone(), caller, &headers, query).await;
-    let target = response.headers().get(header::LOCATION);
-    let Some(target) = target.and_then(|target| target.to_str().ok()) else {
-        return response;
-    };
-    let mut page = pages::go_on(&app, Reader::from(&headers), target.to_owned());
-    for cookie in response.headers().get_all(header::SET_COOKIE) {
-        page.headers_mut()
-            .append(header::SET_COOKIE, cookie.clone());
-    }
-    page
+    super::by_page(&app, Reader::from(&headers), response)
 }
 
 async fn come_back(app: Arc<App>, caller: Caller, headers: &HeaderMap, query: &str) -> Response {

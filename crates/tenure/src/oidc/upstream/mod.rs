@@ -6,6 +6,8 @@ mod callback;
 pub mod cascade;
 pub mod confirming;
 mod errand;
+pub mod farewell;
+pub mod left;
 pub mod revocation;
 pub mod signal;
 
@@ -28,8 +30,10 @@ use axum::response::Response;
 use errand::Errand;
 use std::sync::Arc;
 use tenure_protocol::RefusalReason;
+use tenure_protocol::authorize::AuthorizeRequest;
 use tenure_protocol::model::Connection;
 use tenure_protocol::params::Params;
+use tenure_protocol::upstream::again::chooser;
 use tenure_protocol::upstream::onward::Onward;
 
 /// Where providers send people back, by Auth0's path: it is registered there.
@@ -103,10 +107,16 @@ pub async fn begin(
         Err(fault) => return failed(context, headers, connection, &fault),
     };
     let guard = FormGuard::for_page(app, headers);
+    let choose = match left::asks(context, headers, connection).await {
+        Ok(choose) => choose,
+        Err(error) => return pages::broken(app, headers, &error.into()),
+    };
+    let prompts = provider.metadata.prompt_values_supported.as_deref();
     let onward = Onward::of(
         &context.request,
-        connection.demands_fresh_auth_time(),
-        false,
+        connection,
+        choose,
+        chooser(connection.preset, prompts),
         context.now,
     );
     let errand = Errand::begin(context, connection, &guard.cookie, onward.fresh_since);
@@ -137,6 +147,43 @@ pub async fn begin(
             .append(header::SET_COOKIE, app.set_form_cookie(&guard.cookie));
     }
     response
+}
+
+/// Sends a person there whose address belongs to the provider, from the login form.
+pub async fn begin_for(
+    context: Context,
+    headers: &::http::HeaderMap,
+    connection: &Arc<Connection>,
+    address: String,
+) -> Response {
+    let context = Context {
+        request: AuthorizeRequest {
+            login_hint: Some(address),
+            ..context.request.clone()
+        },
+        ..context
+    };
+    let response = begin(&context, headers, connection).await;
+    let reader = Reader {
+        headers,
+        ui_locales: context.request.ui_locales.as_deref(),
+    };
+    by_page(&context.app, reader, response)
+}
+
+/// A page that goes on by itself in place of a redirect: what a redirect continues may be a form, and
+/// its page's `form-action` would have to allow where it ends (decision 102).
+fn by_page(app: &App, reader: Reader<'_>, response: Response) -> Response {
+    let target = response.headers().get(header::LOCATION);
+    let Some(target) = target.and_then(|target| target.to_str().ok()) else {
+        return response;
+    };
+    let mut page = pages::go_on(app, reader, target.to_owned());
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut()
+            .append(header::SET_COOKIE, cookie.clone());
+    }
+    page
 }
 
 /// The login page once more, which says that it did not work; why, is in the log.

@@ -93,6 +93,8 @@ static UPSTREAM: Shape = Shape {
         "session_expiry",
         "linking",
         "demand_fresh_auth_time",
+        "amr_values",
+        "acr_mapping",
         "backchannel_logout",
         "global_token_revocation",
         "confirm_after_minutes",
