@@ -128,9 +128,9 @@ export class Walk {
     const after = await this.truth();
     // It was alive when they were asked, since it is alive now.
     if (after.active) for (const { heard, state } of told) this.#alive(heard, state);
-    if (!this.online) return;
+    // Nobody is made to ask while it lives: what a page believes may be old.
+    if (after.active || !this.online) return;
     await Promise.all(this.tabs.map((tab) => tab.value(() => window.client.monitor.checkNow())));
-    if (after.active) return;
     this.counts.ends += 1;
     for (const tab of this.tabs) {
       const { status, reason } = await tab.page.evaluate(() => window.client.monitor.state);
