@@ -16,7 +16,10 @@ export function Route({ children }) {
 export function Order({ ask }) {
   const [answer, setAnswer] = useState('');
   window.privateRendered();
-  const press = (method) => async () => setAnswer(await ask(method).then((text) => text, (error) => `${error.error ?? error.code}`));
+  const press = (method) => () => {
+    setAnswer('');
+    ask(method).then(setAnswer, (error) => setAnswer(`${error.error ?? error.code}: ${error.message}`));
+  };
   return (
     <main>
       <h1>Order 7</h1>
