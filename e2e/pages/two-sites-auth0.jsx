@@ -19,7 +19,9 @@ async function ask(method) {
   const token = await auth.getTokenSilently();
   return fetch(api, { method, headers: { authorization: `Bearer ${token}` } }).then((answer) => answer.text());
 }
-const signIn = () => auth.loginWithRedirect({ appState: { targetUrl: location.pathname + location.search } });
+// Once: a second request would make the SDK forget the first one, whose answer may come.
+let leaving;
+const signIn = () => (leaving ??= auth.loginWithRedirect({ appState: { targetUrl: location.pathname + location.search } }));
 
 // Shows what is private to somebody who is signed in; sends a stranger to the login page.
 function Private({ user, children }) {
