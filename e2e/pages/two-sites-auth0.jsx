@@ -19,17 +19,14 @@ async function ask(method) {
   const token = await auth.getTokenSilently();
   return fetch(api, { method, headers: { authorization: `Bearer ${token}` } }).then((answer) => answer.text());
 }
-// Once: a second request would make the SDK forget the first one, whose answer may come.
-let leaving;
-const signIn = () => (leaving ??= auth.loginWithRedirect({ appState: { targetUrl: location.pathname + location.search } }));
+const signIn = () => auth.loginWithRedirect({ appState: { targetUrl: location.pathname + location.search } });
 
-// Shows what is private to somebody who is signed in; sends a stranger to the login page.
-function Private({ user, children }) {
-  const { status } = useSession({ monitor });
+// Shows what is private to somebody who is signed in; sends a stranger to the login page, but nobody whose session ended here.
+function Private({ user, stranger, children }) {
   useEffect(() => {
-    if (!user && status !== 'ended') void signIn();
-  }, [user, status]);
-  return user && status !== 'ended' ? children : null;
+    if (stranger) void signIn();
+  }, [stranger]);
+  return user ? children : null;
 }
 
 function Site({ known }) {
@@ -46,7 +43,7 @@ function Site({ known }) {
       <header>
         <output id="who">{user?.name ?? 'nobody'}</output> <output id="status">{status}</output> <button onClick={signOut}>Log out</button>
       </header>
-      <Route><Private user={user}><Order ask={ask} /></Private></Route>
+      <Route><Private user={user} stranger={!known}><Order ask={ask} /></Private></Route>
       <SessionTimeoutModal monitor={monitor} onStay={() => auth.getTokenSilently({ cacheMode: 'off' })} onSignIn={signIn} onSignOut={signOut} />
     </>
   );
