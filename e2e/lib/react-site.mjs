@@ -25,8 +25,7 @@ function bundle(source, alias) {
 }
 
 // Every path shows the same page, but `/plain`. What it shows may depend on the server, which is there later.
-function reactSite(source, alias) {
-  const settings = {};
+export function reactSite(source, { alias, settings = {} } = {}) {
   const files = { '/plain': ['text/html', '<!doctype html><title>Plain</title>'] };
   const page = () => `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>A shop</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/styles.css">
@@ -54,7 +53,7 @@ function reactSite(source, alias) {
 export class ReactSession {
   static async start(source, { alias = {}, browser } = {}) {
     const session = new ReactSession();
-    session.site = await reactSite(source, alias);
+    session.site = await reactSite(source, { alias });
     session.server = await Server.start(session.tenant());
     session.site.knows(session.server);
     session.browser = await launch(browser);

@@ -6,6 +6,9 @@ import { auth } from 'express-openid-connect';
 
 const { issuer, port, tls } = JSON.parse(process.env.SETTINGS);
 const site = express();
+// Each answer behind `auth` renews the cookie of the application session. A browser asks for the icon when it likes: an
+// answer that overtakes the logout's would bring the cookie back, and the person would be signed in again.
+site.get('/favicon.ico', (request, response) => response.status(204).end());
 site.use(auth({
   issuerBaseURL: issuer, baseURL: `https://localhost:${port}`, clientID: 'shop', secret: 'a long enough secret for cookies',
   authRequired: false, idpLogout: true,
