@@ -45,7 +45,7 @@ async function answerOf(source: () => Window | null, url: URL, state: string, se
         }
       };
       addEventListener('message', listener);
-      const timer = setTimeout(() => fail('timeout', `no answer within ${seconds} s`), seconds * 1000);
+      const timer = setTimeout(() => fail('timeout', 'no answer in time'), seconds * 1000);
       const remove = show(fail);
       done = () => {
         removeEventListener('message', listener);

@@ -60,21 +60,23 @@ export interface Facts {
 export function factsOf(status: WireActive): Facts {
   const { idle_timeout: idle, absolute_lifetime: absolute } = status.limits;
   // Where a lowered setting comes first, it is the rule.
-  const isLowered = status.extend_before < status.expires_at;
-  const earlier = (limit: WireLimit | null) => limit?.today.expires_at === status.extend_before && isLowered && limit;
-  const lowered = earlier(idle) || earlier(absolute);
+  const lowered =
+    status.extend_before < status.expires_at && [idle, absolute].find((limit) => limit?.today.expires_at === status.extend_before);
   const { reason, rule } = lowered ? { reason: lowered === idle ? ('idle' as const) : ('absolute' as const), rule: lowered.today.rule } : status.will_end;
   return {
     sid: status.sid,
-    at: status.now * 1000,
-    idleDeadline: (status.idle_expires_at ?? Infinity) * 1000,
-    absoluteDeadline: (status.absolute_expires_at ?? Infinity) * 1000,
-    endsAt: status.extend_before * 1000,
-    overAt: status.expires_at * 1000,
+    at: milliseconds(status.now),
+    idleDeadline: milliseconds(status.idle_expires_at),
+    absoluteDeadline: milliseconds(status.absolute_expires_at),
+    endsAt: milliseconds(status.extend_before),
+    overAt: milliseconds(status.expires_at),
     reason,
     rule,
     extendable: reason === 'idle',
-    idleTimeout: (idle ? Math.min(idle.seconds, idle.today.seconds) : Infinity) * 1000,
-    activeAt: (idle?.since ?? 0) * 1000,
+    idleTimeout: milliseconds(idle && Math.min(idle.seconds, idle.today.seconds)),
+    activeAt: milliseconds(idle?.since),
   };
 }
+
+/** What there is not, is never. */
+const milliseconds = (seconds: number | null | undefined) => (seconds ?? Infinity) * 1000;
