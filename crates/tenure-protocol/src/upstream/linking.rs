@@ -79,6 +79,17 @@ pub fn decide<'a>(facts: &Facts<'a>) -> Decision<'a> {
     }
 }
 
+/// Whether a verified address of this user counts for linking by a connection. The user whom another
+/// connection made has it on the word of that provider, which has no say about this one's domains: or
+/// whoever signed up there with the address, before it was assigned, would own what is linked.
+pub fn is_verified_for(connection: &str, user_id: &str, email_verified: bool) -> bool {
+    let made_by = user_id
+        .strip_prefix("oidc|")
+        .and_then(|rest| rest.split_once('|'))
+        .map(|(name, _)| name);
+    email_verified && made_by.is_none_or(|name| name == connection)
+}
+
 /// The id of a user whom a login creates: `oidc|connection|subject`, as Auth0's are. It is the `sub` of
 /// our own tokens, so a subject that would not fit there (Core section 2: 255 ASCII characters) is hashed.
 pub fn user_id(connection: &str, subject: &str) -> String {

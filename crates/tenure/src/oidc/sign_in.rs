@@ -100,7 +100,7 @@ pub async fn finish(
         transaction,
         ..context
     };
-    let seen = connection.and_then(|name| left::clear_cookie(&app, headers, name));
+    let seen = connection.and_then(|name| left::seen_cookie(&app, headers, name));
     let mut response = authorize::resume(context, Some(set_cookie), headers).await;
     if let Some(clear) = seen {
         response.headers_mut().append(header::SET_COOKIE, clear);

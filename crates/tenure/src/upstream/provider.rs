@@ -44,6 +44,8 @@ pub struct Providers {
 #[derive(Debug, Default)]
 struct Slot {
     state: tokio::sync::Mutex<State>,
+    /// Held by who looks for a key that nobody knows.
+    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -110,9 +112,11 @@ impl Providers {
             Err(other) => return Err(unverified(other)),
         }
         let slot = self.slot(connection);
-        let mut state = slot.state.lock().await;
-        let current = state.provider.clone().unwrap_or(provider);
-        let provider = if current.keys_at.elapsed() < KEYS_INTERVAL {
+        // Those with a key that nobody knows wait here, one behind the other; all others pass by.
+        let _turn = slot.looking.lock().await;
+        let current = slot.state.lock().await.provider.clone();
+        let current = current.unwrap_or(provider);
+        if current.keys_at.elapsed() < KEYS_INTERVAL {
             // They may have changed since, or a stranger invented the key: later it can be told.
             return keys::verify(&current.keys, token).map_err(|why| match why {
                 Unverified::NoKey => Fault::Unreachable(
@@ -122,17 +126,17 @@ impl Providers {
                 ),
                 other => unverified(other),
             });
-        } else {
-            let keys = key_set(outbound, &current.metadata.jwks_uri).await?;
-            let fresh = Provider {
-                keys: Arc::new(keys),
-                keys_at: Instant::now(),
-                ..current
-            };
-            state.provider = Some(fresh.clone());
-            fresh
+        }
+        let fetched = key_set(outbound, &current.metadata.jwks_uri).await;
+        // Also a provider that does not answer is not asked again for every token of a stranger.
+        let fresh = Provider {
+            keys: fetched.clone().map_or(current.keys, Arc::new),
+            keys_at: Instant::now(),
+            ..current
         };
-        keys::verify(&provider.keys, token).map_err(unverified)
+        slot.state.lock().await.provider = Some(fresh.clone());
+        fetched?;
+        keys::verify(&fresh.keys, token).map_err(unverified)
     }
 
     fn slot(&self, connection: &Connection) -> Arc<Slot> {
@@ -166,4 +170,52 @@ fn unverified(why: Unverified) -> Fault {
         Unverified::Signature => "the signature of the token is not the provider's",
     };
     Fault::Refused(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BaseUrl, OutboundConfig};
+    use crate::outbound::{Here, Names};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::json;
+    use std::net::SocketAddr;
+
+    /// Strangers choose the key ids that they send: a key set that cannot be had must not be asked for
+    /// once for each of them.
+    #[tokio::test]
+    async fn a_key_set_that_cannot_be_had_is_not_asked_for_with_every_token() {
+        let here = Here {
+            base_url: &BaseUrl::parse("http://localhost:7100").unwrap(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7100)),
+            metrics_listen: None,
+        };
+        let outbound = Outbound::new(&OutboundConfig::default(), here, Names::System).unwrap();
+        let (connection, providers) = (Connection::default(), Providers::default());
+        // Nobody listens at port 1.
+        let metadata = json!({
+            "issuer": "http://127.0.0.1:1", "authorization_endpoint": "http://127.0.0.1:1/a",
+            "token_endpoint": "http://127.0.0.1:1/t", "jwks_uri": "http://127.0.0.1:1/jwks",
+        });
+        let long_ago = Instant::now().checked_sub(KEYS_INTERVAL * 2).unwrap();
+        let provider = Provider {
+            metadata: Arc::new(serde_json::from_value(metadata).unwrap()),
+            keys: Arc::new(json!({"keys": []})),
+            seen_at: Instant::now(),
+            keys_at: long_ago,
+        };
+        providers.slot(&connection).state.lock().await.provider = Some(provider);
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"invented"}"#);
+        let token = format!("{header}.e30.AA");
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            match providers.verify(&outbound, &connection, &token).await {
+                Err(Fault::Unreachable(why)) => answers.push(why),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(!answers[0].contains("a moment ago"), "{answers:?}");
+        assert!(answers[1].contains("a moment ago"), "{answers:?}");
+    }
 }

@@ -116,9 +116,11 @@ fn account(
             && email
                 .as_deref()
                 .is_some_and(|email| context.settings.is_assigned(email)),
-        holder: holder
-            .as_ref()
-            .map(|row| (row.user.user_id.as_str(), row.user.email_verified)),
+        holder: holder.as_ref().map(|row| {
+            let user = &row.user;
+            let (id, verified) = (user.user_id.as_str(), user.email_verified);
+            (id, linking::is_verified_for(&connection.name, id, verified))
+        }),
         linking: connection.upstream.linking,
         may_sign_up: !connection.options.disable_signup,
     };

@@ -47,6 +47,13 @@ impl Left {
         }
     }
 
+    /// `None`: this one was not left.
+    fn without(mut self, connection: &str) -> Option<Self> {
+        let before = self.connections.len();
+        self.connections.retain(|name| name != connection);
+        (self.connections.len() < before).then_some(self)
+    }
+
     pub fn set_cookie(&self, app: &App) -> HeaderValue {
         let text = serde_json::to_vec(self).unwrap_or_default();
         let sealed = app.master.seal_text(CONTEXT, &text, &app.entropy);
@@ -58,17 +65,18 @@ impl Left {
     }
 }
 
-/// The person came in through a connection again, and saw it: the mark has done its duty.
-pub fn clear_cookie(app: &App, headers: &HeaderMap, connection: &str) -> Option<HeaderValue> {
+/// The person came in through a connection again, and saw it: for that one the mark has done its duty.
+pub fn seen_cookie(app: &App, headers: &HeaderMap, connection: &str) -> Option<HeaderValue> {
     let left = Left::of(app, headers)?;
-    let had_left = left.connections.iter().any(|name| name == connection);
-    had_left.then(|| {
-        let attributes = app.cookie_attributes("Lax");
-        header_value(format!(
-            "{}=; Max-Age=0{attributes}",
-            app.cookie_name(SUFFIX)
-        ))
-    })
+    let rest = left.without(connection)?;
+    if !rest.connections.is_empty() {
+        return Some(rest.set_cookie(app));
+    }
+    let attributes = app.cookie_attributes("Lax");
+    Some(header_value(format!(
+        "{}=; Max-Age=0{attributes}",
+        app.cookie_name(SUFFIX)
+    )))
 }
 
 /// Whether the provider must ask whom to sign in, because the person signed out or was.
@@ -92,4 +100,26 @@ async fn over(context: &Context) -> Result<Option<EndReason>, StoreError> {
     let own =
         session.filter(|session| crate::crypto::mac::equal(&session.secret_hash, &cookie.hash()));
     Ok(own.and_then(|session| session.end).map(|end| end.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coming_back_through_one_provider_leaves_the_marks_of_the_others() {
+        let sid = Sid::from_bytes([7; 16]);
+        let behind = |name: &str| Behind {
+            sid,
+            connections: vec![name.to_owned()],
+            agreed: false,
+        };
+        let left = Left::after(None, &behind("a"));
+        let left = Left::after(Some(left), &behind("b"));
+        assert_eq!(left.connections, ["b", "a"]);
+        assert_eq!(left.clone().without("c"), None);
+        let left = left.without("a").unwrap();
+        assert_eq!(left.connections, ["b"]);
+        assert_eq!(left.without("b").unwrap().connections.len(), 0);
+    }
 }
