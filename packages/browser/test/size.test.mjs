@@ -21,6 +21,12 @@ test('the monitor alone is less than half of that, and imports nothing', () => {
   assert.ok(size < 6_000, `${size} bytes`);
 });
 
+test('what a page knows of the sign-in is a small part of its own, and imports nothing', () => {
+  assert.deepEqual(imports('dist/page.js'), []);
+  const size = gzipSync(read('dist/page.js'), { level: 9 }).length;
+  assert.ok(size < 1_500, `${size} bytes`);
+});
+
 test('oauth4webapi is the only dependency', () => {
   const { dependencies, peerDependencies } = JSON.parse(read('package.json'));
   assert.deepEqual(Object.keys(dependencies), ['oauth4webapi']);

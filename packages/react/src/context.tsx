@@ -1,6 +1,6 @@
 import type { SessionMonitor, SessionState, TenureClient } from '@tenure/browser';
+import { storeOf, type Begin, type Tenure } from '@tenure/browser/page';
 import { createContext, useCallback, useContext, useEffect, useMemo, useReducer, useSyncExternalStore, type ReactElement, type ReactNode } from 'react';
-import { storeOf, type Begin, type Tenure } from './store.ts';
 
 export const TenureContext = createContext<Tenure | undefined>(undefined);
 

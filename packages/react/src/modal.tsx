@@ -1,8 +1,8 @@
 import type { SessionMonitor, SessionState, TenureClient, TenureError } from '@tenure/browser';
+import { here } from '@tenure/browser/page';
 import { useContext, useEffect, useMemo, useState, type ReactElement } from 'react';
 import { TenureContext, useSession, type Session } from './context.tsx';
 import { Dialog, useRun } from './dialog.tsx';
-import { here } from './store.ts';
 import { countdown, english, why, type Texts } from './texts.ts';
 
 export interface SessionTimeoutModalProps {

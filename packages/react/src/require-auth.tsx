@@ -1,6 +1,6 @@
+import { storeOf } from '@tenure/browser/page';
 import { useEffect, useState, type ReactElement, type ReactNode } from 'react';
 import { useSession, useTenure } from './context.tsx';
-import { storeOf } from './store.ts';
 import { english, why, type Texts } from './texts.ts';
 
 export interface RequireAuthProps {

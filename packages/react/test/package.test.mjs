@@ -42,7 +42,7 @@ test('it stays below 5,000 bytes, compressed, and brings no React of its own', (
   const size = gzipSync(script, { level: 9 }).length;
   assert.ok(size < 5_000, `${size} bytes`);
   const imports = [...script.toString().matchAll(/\bfrom"([^"]+)"/g)].map(([, name]) => name);
-  assert.deepEqual([...new Set(imports)].sort(), ['react', 'react/jsx-runtime']);
+  assert.deepEqual([...new Set(imports)].sort(), ['@tenure/browser/page', 'react', 'react/jsx-runtime']);
   assert.ok(script.toString().startsWith('"use client"'), 'frameworks that render on a server are told');
 });
 

@@ -65,6 +65,10 @@ fn is_of_a_request(plan: &Value) -> bool {
         // On a connection of its own, a moment later, for many sessions at once.
         || text.contains("pg_notify")
         || text.contains("FROM deliveries")
+        || text.starts_with("UPDATE deliveries")
+        || text.contains("upstream_signals")
+        || text.starts_with("SELECT confirm_due_at")
+        || text.starts_with("UPDATE upstream_sessions SET confirm")
         || text.contains("ORDER BY due_at")
         || text.contains("FROM user_ends")
         || text.contains("leases")

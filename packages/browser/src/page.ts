@@ -1,10 +1,14 @@
-/** What a page knows of the sign-in, kept outside of React: a component may mount twice, an answer is handled once. */
-import type { SessionMonitor, TenureClient, User } from '@tenure/browser';
+/**
+ * What a page knows of the sign-in, for whatever framework shows it: a component may mount twice, an answer is handled
+ * once. `@tenure/react` stands on it.
+ */
+import type { SessionMonitor } from './monitor/types.ts';
+import type { TenureClient, User } from './types.ts';
 
 const METHODS = ['loginWithRedirect', 'loginWithPopup', 'logout', 'getTokenSilently', 'fetch', 'requireRecentLogin'] as const;
 type Methods = Pick<TenureClient, (typeof METHODS)[number]>;
 
-/** What `useTenure` returns; the same object until something changes. */
+/** Who is signed in, and how to sign in and out; the same object until something changes. */
 export interface Tenure extends Methods {
   /** Nothing is known yet. Also after the back button brought the page back, until the server was asked. */
   isLoading: boolean;
@@ -23,6 +27,7 @@ export interface Begin {
 
 const stores = new WeakMap<TenureClient, Store>();
 
+/** The one store of a client. */
 export function storeOf(client: TenureClient): Store {
   const store = stores.get(client) ?? new Store(client);
   stores.set(client, store);
@@ -49,6 +54,7 @@ export class Store {
     this.#now = this.initial;
   }
 
+  /** The state as it is now: it fits `useSyncExternalStore`, and the like of other frameworks. */
   readonly get = (): Tenure => this.#now;
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -70,8 +76,11 @@ export class Store {
     this.#show({ ...this.initial, isLoading: false, isAuthenticated, user, error: this.#error });
   }
 
-  /** While the provider is mounted. */
-  connect(begin: Begin): () => void {
+  /**
+   * Finishes a login with redirect, asks who is signed in, and watches the session until what it returns is called:
+   * while the component is mounted that shows it.
+   */
+  connect(begin: Begin = {}): () => void {
     const unmount = new AbortController();
     const { signal } = unmount;
     this.#mounted = true;
@@ -145,6 +154,7 @@ export class Store {
   }
 }
 
+/** This address, for `appState`. */
 export const here = () => ({ returnTo: location.pathname + location.search + location.hash });
 
 /** Routers listen to `popstate`. */
