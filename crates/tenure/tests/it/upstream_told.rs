@@ -233,3 +233,14 @@ pub async fn deliveries(world: &World, sid: Sid) -> Vec<Delivery> {
 pub async fn tell(world: &World, token: &str) -> Answer {
     world.post(PATH, &[("logout_token", token)]).await
 }
+
+/// The same token, of whose signature one character is surely another.
+pub fn with_another_signature(token: &str) -> String {
+    let at = token.len() - 6;
+    let other = if token[at..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    format!("{}{other}{}", &token[..at], &token[at + 1..])
+}
