@@ -72,9 +72,14 @@ class Visitor {
     return page;
   }
 
+  async fillIn(page) {
+    await page.getByLabel('E-mail address or user name').fill('ada@example.com');
+    await page.getByLabel('Password').fill(this.demo.password);
+  }
+
   async signIn(page) {
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByLabel('Password').fill(this.demo.password);
+    await this.fillIn(page);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('button', { name: 'Sign out' }).waitFor();
   }

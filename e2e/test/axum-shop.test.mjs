@@ -122,7 +122,7 @@ test('a tab hears of a sign-out in another one, and of the next sign-in, which i
   await second.getByText('Hello, Ada Lovelace').waitFor();
   await first.getByText('Hello, Ada Lovelace').waitFor();
   await first.getByText(/at .*:.*, by rolling duration/).waitFor();
-  assert.equal(await first.getByRole('alert').isVisible(), false);
+  await first.getByRole('alert').waitFor({ state: 'hidden' });
   await first.context().close();
 });
 

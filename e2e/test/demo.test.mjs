@@ -134,7 +134,7 @@ test('experiment 6: a session upstream caps the one that began with it', async (
   await shop.getByRole('button', { name: 'Sign in' }).click();
   await shop.getByRole('link', { name: 'Northwind ID' }).click();
   await shop.waitForURL((url) => url.port === `${demo.port + 4}`);
-  await shop.getByLabel('Password').fill(demo.password);
+  await visitor.fillIn(shop);
   await shop.getByRole('button', { name: 'Sign in' }).click();
   await shop.getByRole('button', { name: 'Sign out' }).waitFor();
   await visitor.lane(shop, 'Upstream session', 'northwind').getByText(/^19 min|^20 min/).waitFor();

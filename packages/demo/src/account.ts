@@ -44,7 +44,8 @@ export class Account {
     if (this.client.authState.isAuthenticated) await this.client.monitor.checkNow();
   }
 
-  signIn = () => this.client.loginWithRedirect({ loginHint: 'ada@example.com' });
+  // Without a hint: it would lead straight to Northwind, whose domain her address is of.
+  signIn = () => this.client.loginWithRedirect();
 
   signOut = () => this.client.logout({ returnTo: `${location.origin}/` });
 
