@@ -103,3 +103,24 @@ pub fn user_id(connection: &str, subject: &str) -> String {
     let hash = Sha256::digest(subject.as_bytes());
     format!("oidc|{connection}||{}", URL_SAFE_NO_PAD.encode(hash))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_another_provider_verifies_no_address_for_this_one() {
+        for (user_id, verified, counts) in [
+            ("auth0|ada", true, true),
+            ("auth0|ada", false, false),
+            ("oidc|corp|7", true, true),
+            ("oidc|corp|7", false, false),
+            ("oidc|lax|7", true, false),
+            ("oidc|corp2|corp|7", true, false),
+            ("oidc|", true, true),
+        ] {
+            let found = is_verified_for("corp", user_id, verified);
+            assert_eq!(found, counts, "{user_id} {verified}");
+        }
+    }
+}

@@ -208,22 +208,6 @@ fn the_rule_that_won_is_the_upstreams_where_its_end_comes_first() {
 }
 
 #[test]
-fn the_word_of_another_provider_verifies_no_address_for_this_one() {
-    for (user_id, verified, counts) in [
-        ("auth0|ada", true, true),
-        ("auth0|ada", false, false),
-        ("oidc|corp|7", true, true),
-        ("oidc|corp|7", false, false),
-        ("oidc|lax|7", true, false),
-        ("oidc|corp2|corp|7", true, false),
-        ("oidc|", true, true),
-    ] {
-        let found = linking::is_verified_for("corp", user_id, verified);
-        assert_eq!(found, counts, "{user_id} {verified}");
-    }
-}
-
-#[test]
 fn an_account_is_linked_only_by_what_is_proven_on_both_sides() {
     let unknown = Facts {
         identity: None,
