@@ -1,18 +1,10 @@
 //! What a logout token of an identity provider must say (OpenID Connect Back-Channel Logout 1.0 section
 //! 2.6). The signature is checked elsewhere; here are the header's type and the claims.
 
-use super::CLOCK_SKEW;
-use super::id_token::instant;
+use super::told::{TimeFault, good_until, is_usable};
 use crate::Timestamp;
 use crate::delivery::EVENT;
 use serde_json::{Map, Value};
-
-/// The oldest that a logout token may be when it comes, in seconds. Section 2.4 recommends that it
-/// expires within two minutes; some providers allow more.
-const OLDEST: i64 = 600;
-
-/// Bytes that an identifier of a provider may have; they are parts of keys.
-const LONGEST: usize = 1_024;
 
 /// Who must have made it, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +74,16 @@ impl Fault {
     }
 }
 
+impl From<TimeFault> for Fault {
+    fn from(fault: TimeFault) -> Self {
+        match fault {
+            TimeFault::Expired => Self::Expired,
+            TimeFault::IssuedAt => Self::IssuedAt,
+            TimeFault::NotYetValid => Self::NotYetValid,
+        }
+    }
+}
+
 /// Whether the token is meant for this connection at all: the cheapest question, and the first. Nothing
 /// else is kept while the provider's keys cannot be had.
 ///
@@ -132,7 +134,7 @@ pub fn check(
         jti,
         sid,
         subject,
-        good_until: check_times(claims, now)?,
+        good_until: good_until(claims, now)?,
     })
 }
 
@@ -152,26 +154,7 @@ fn check_type(typ: Option<&str>) -> Result<(), Fault> {
 fn identifier(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, ()> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST => {
-            Ok(Some(text.clone()))
-        }
+        Some(Value::String(text)) if is_usable(text) => Ok(Some(text.clone())),
         Some(_) => Err(()),
     }
-}
-
-/// Until when it would be accepted.
-fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Fault> {
-    let expires_at = instant(claims, "exp").ok_or(Fault::Expired)?;
-    if now >= expires_at.plus(CLOCK_SKEW) {
-        return Err(Fault::Expired);
-    }
-    let issued_at = instant(claims, "iat").ok_or(Fault::IssuedAt)?;
-    if issued_at > now.plus(CLOCK_SKEW) || now.is_more_than(OLDEST, issued_at) {
-        return Err(Fault::IssuedAt);
-    }
-    if instant(claims, "nbf").is_some_and(|nbf| nbf > now.plus(CLOCK_SKEW)) {
-        return Err(Fault::NotYetValid);
-    }
-    let too_old = Timestamp::from_millis(issued_at.plus(OLDEST).millis().saturating_add(1));
-    Ok(expires_at.plus(CLOCK_SKEW).min(too_old))
 }

@@ -12,6 +12,7 @@ pub mod logout_token;
 pub mod onward;
 pub mod revocation;
 pub mod signal;
+pub mod told;
 
 /// Seconds by which clocks of two servers may differ.
 pub const CLOCK_SKEW: i64 = 60;

@@ -1,19 +1,12 @@
 //! Global Token Revocation (draft-parecki-oauth-global-token-revocation): what the assertion that proves
 //! the caller must say, and whom a request names (RFC 9493). The signature is checked elsewhere.
 
-use super::CLOCK_SKEW;
-use super::id_token::instant;
+use super::told::{TimeFault, good_until, is_usable};
 use crate::Timestamp;
 use serde_json::{Map, Value};
 
 /// The type of the assertion, and the name of the way to authenticate with it.
 pub const TYPE: &str = "global-token-revocation+jwt";
-
-/// The oldest that an assertion may be, in seconds.
-const OLDEST: i64 = 600;
-
-/// Bytes that an identifier may have.
-const LONGEST: usize = 1_024;
 
 /// Who must have made the assertion, and for which address of ours.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +59,16 @@ impl Fault {
     }
 }
 
+impl From<TimeFault> for Fault {
+    fn from(fault: TimeFault) -> Self {
+        match fault {
+            TimeFault::Expired => Self::Expired,
+            TimeFault::IssuedAt => Self::IssuedAt,
+            TimeFault::NotYetValid => Self::NotYetValid,
+        }
+    }
+}
+
 /// Judges an assertion at the instant of its receipt. `typ` is the header's.
 ///
 /// # Errors
@@ -94,21 +97,9 @@ pub fn check(
     }
     let jti = claims.get("jti").and_then(Value::as_str);
     let jti = jti.filter(|jti| is_usable(jti)).ok_or(Fault::Jti)?;
-    let expires_at = instant(claims, "exp").ok_or(Fault::Expired)?;
-    if now >= expires_at.plus(CLOCK_SKEW) {
-        return Err(Fault::Expired);
-    }
-    let issued_at = instant(claims, "iat").ok_or(Fault::IssuedAt)?;
-    if issued_at > now.plus(CLOCK_SKEW) || now.is_more_than(OLDEST, issued_at) {
-        return Err(Fault::IssuedAt);
-    }
-    if instant(claims, "nbf").is_some_and(|nbf| nbf > now.plus(CLOCK_SKEW)) {
-        return Err(Fault::NotYetValid);
-    }
-    let too_old = Timestamp::from_millis(issued_at.plus(OLDEST).millis().saturating_add(1));
     Ok(Assertion {
         jti: jti.to_owned(),
-        good_until: expires_at.plus(CLOCK_SKEW).min(too_old),
+        good_until: good_until(claims, now)?,
     })
 }
 
@@ -154,8 +145,4 @@ pub fn named(body: &Value, issuer: &str) -> Result<Named, Unnamed> {
         "email" => Ok(Named::Email(text("email")?.to_owned())),
         _ => Err(Unnamed::Format),
     }
-}
-
-fn is_usable(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST
 }

@@ -2,12 +2,12 @@
 //! a session may do meanwhile is decided by its own deadline: this worker only moves it (decision 107).
 
 use super::expiry::judge;
+use super::whenever_due;
 use crate::app::App;
 use crate::oidc::sessions;
 use crate::tenant_log::{Entry, kind};
 use crate::upstream::{Fault, Refreshed, Tokens, open_tokens, refresh, seal_tokens};
 use std::sync::Arc;
-use std::time::Duration;
 use tenure_protocol::Timestamp;
 use tenure_protocol::model::Connection;
 use tenure_protocol::session::{End, EndReason};
@@ -22,28 +22,12 @@ const BATCH: i64 = 64;
 /// Seconds until a claim runs out: more than asking takes.
 const CLAIM: i64 = 120;
 
-/// How long it sleeps at most: a session that begins meanwhile may be due before the others.
-const MOMENT: i64 = 400;
-
-const AGAIN: Duration = Duration::from_millis(300);
-
 /// What an upstream session was ended by.
 const ENDED_BY: &str = "confirmation";
 
 pub async fn run(app: Arc<App>) {
-    loop {
-        match round(&app).await {
-            Ok(next) => {
-                let moment = Timestamp::from_millis(app.clock.now().millis() + MOMENT);
-                let wake = next.map_or(moment, |next| next.min(moment));
-                app.clock.sleep_until(wake).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "confirming upstream sessions failed; trying again");
-                tokio::time::sleep(AGAIN).await;
-            }
-        }
-    }
+    let failed = "confirming upstream sessions failed; trying again";
+    whenever_due(&app, failed, || round(&app)).await;
 }
 
 /// Confirms what is due, and answers when the next upstream session is.

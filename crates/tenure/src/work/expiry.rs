@@ -5,6 +5,7 @@
 //! An activity moves a session's deadline and leaves `due_at`, by which this worker finds it, as it was.
 //! Whoever comes too early looks, and moves `due_at` to the deadline.
 
+use super::whenever_due;
 use crate::app::App;
 use crate::oidc::sessions::{self, Judge};
 use crate::settings::Settings;
@@ -16,10 +17,7 @@ use tenure_store::{StoreError, Tx, UserRow};
 /// Sessions in one transaction. On the embedded database requests wait while it runs.
 const BATCH: usize = 50;
 
-/// How long it sleeps at most: a session that begins meanwhile may be due before the others.
-const MOMENT: i64 = 400;
-
-/// After a failure, and while another server holds what is due.
+/// While another server holds what is due.
 const AGAIN: Duration = Duration::from_millis(300);
 
 /// Rest between batches on the embedded database: as long as the batch took, at most this.
@@ -29,19 +27,8 @@ const REST: Duration = Duration::from_millis(10);
 const BROKEN: i64 = 3_600;
 
 pub async fn run(app: Arc<App>) {
-    loop {
-        match round(&app).await {
-            Ok(next) => {
-                let moment = Timestamp::from_millis(app.clock.now().millis() + MOMENT);
-                let wake = next.map_or(moment, |next| next.min(moment));
-                app.clock.sleep_until(wake).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "ending expired sessions failed; trying again");
-                tokio::time::sleep(AGAIN).await;
-            }
-        }
-    }
+    let failed = "ending expired sessions failed; trying again";
+    whenever_due(&app, failed, || round(&app)).await;
 }
 
 /// Ends everything that is due, and answers when the next session is.

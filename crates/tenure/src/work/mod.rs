@@ -13,6 +13,9 @@ pub mod user_ends;
 
 use crate::app::App;
 use std::sync::Arc;
+use std::time::Duration;
+use tenure_protocol::Timestamp;
+use tenure_store::StoreError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -60,5 +63,32 @@ async fn until(mut stopping: watch::Receiver<bool>, work: impl Future<Output = (
     tokio::select! {
         () = work => {}
         _ = stopping.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// How long a worker sleeps at most, in milliseconds: what begins meanwhile, also on another server, may
+/// be due before what it waits for.
+const MOMENT: i64 = 400;
+
+/// After a failure.
+const AFTER_FAILURE: Duration = Duration::from_millis(300);
+
+/// Rounds of a worker, each at the instant that the one before named.
+async fn whenever_due<F>(app: &App, failed: &str, round: impl Fn() -> F)
+where
+    F: Future<Output = Result<Option<Timestamp>, StoreError>>,
+{
+    loop {
+        match round().await {
+            Ok(next) => {
+                let moment = Timestamp::from_millis(app.clock.now().millis() + MOMENT);
+                let wake = next.map_or(moment, |next| next.min(moment));
+                app.clock.sleep_until(wake).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "{failed}");
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
+        }
     }
 }

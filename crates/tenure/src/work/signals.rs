@@ -2,13 +2,13 @@
 //! and ends what was too much for one transaction.
 
 use super::expiry::judge;
+use super::whenever_due;
 use crate::app::App;
 use crate::oidc::upstream::cascade::Heard;
 use crate::oidc::upstream::signal::{self, Claimed};
 use crate::upstream::Fault;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
 use tenure_protocol::Timestamp;
 use tenure_protocol::upstream::signal::{Next, after_failure};
 use tenure_store::{StoreError, UpstreamSignal};
@@ -19,25 +19,9 @@ const BATCH: i64 = 64;
 /// Seconds until a claim runs out: more than asking for keys 64 times takes.
 const CLAIM: i64 = 600;
 
-/// How long it sleeps at most: another server, or a request, may have left something.
-const MOMENT: i64 = 400;
-
-const AGAIN: Duration = Duration::from_millis(300);
-
 pub async fn run(app: Arc<App>) {
-    loop {
-        match round(&app).await {
-            Ok(next) => {
-                let moment = Timestamp::from_millis(app.clock.now().millis() + MOMENT);
-                let wake = next.map_or(moment, |next| next.min(moment));
-                app.clock.sleep_until(wake).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "signals of identity providers cannot be carried out; trying again");
-                tokio::time::sleep(AGAIN).await;
-            }
-        }
-    }
+    let failed = "signals of identity providers cannot be carried out; trying again";
+    whenever_due(&app, failed, || round(&app)).await;
 }
 
 /// Carries out what is due, and answers when the next signal is.
