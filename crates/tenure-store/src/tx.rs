@@ -77,6 +77,15 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// The next statement is the transaction's last, and PostgreSQL may commit right after it: that
+    /// saves a round trip during which the session is held. Whoever says so has decided: an error
+    /// made of the statement's result no longer takes anything back, and a further statement fails.
+    pub fn commit_with_next(&self) {
+        if let Engine::Postgres(link) = self.engine {
+            link.commit_with_next();
+        }
+    }
+
     /// Runs a statement and tells how many rows it changed.
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, StoreError> {
         match self.engine {

@@ -18,11 +18,23 @@ pub(crate) struct Link {
     client: Client,
     statements: RefCell<HashMap<String, Statement>>,
     mode: Cell<Mode>,
+    stage: Cell<Stage>,
     deadline: Cell<Instant>,
     /// A statement failed: the server will not commit, whatever the closure makes of it.
     failed: Cell<bool>,
     /// The connection is of no use any more.
     broken: Cell<bool>,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent yet: `BEGIN` goes with the first statement, which saves its round trip.
+    Announced,
+    Open,
+    /// The next statement is the last: `COMMIT` goes with it.
+    Closing,
+    Committed,
 }
 
 /// How long after its deadline a statement is given up from here, when the server did not do it.
@@ -41,6 +53,7 @@ impl Link {
             client,
             statements: RefCell::default(),
             mode: Cell::new(Mode::Write),
+            stage: Cell::new(Stage::Open),
             deadline: Cell::new(Instant::now() + target.deadline),
             failed: Cell::new(false),
             broken: Cell::new(false),
@@ -59,16 +72,40 @@ impl Link {
         self.deadline.set(deadline);
     }
 
-    /// Opens a transaction that must be over by `deadline`.
+    /// Opens a transaction that must be over by `deadline`; an error when the connection is gone.
     pub(super) fn begin(&self, mode: Mode, deadline: Instant) -> Result<(), StoreError> {
         self.mode.set(mode);
         self.deadline.set(deadline);
         self.failed.set(false);
-        self.batch(match mode {
+        self.stage.set(Stage::Announced);
+        // What the server said while nobody listened, such as that it shuts down, is heard now and
+        // not by a closure that has begun.
+        self.runtime.block_on(async {
+            // Once for the driver to hear it, once for the connection's task to read it.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        });
+        if self.is_broken() {
+            let gone = "the connection had ended";
+            return Err(StoreError::Unavailable(gone.to_owned()));
+        }
+        Ok(())
+    }
+
+    const fn opening(mode: Mode) -> &'static str {
+        match mode {
             Mode::Write => "BEGIN",
             // One snapshot for the whole closure.
             Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        })
+        }
+    }
+
+    /// The next statement is the last of this transaction: it and the commit make one round trip. What
+    /// the statement changed is then decided, whatever the closure makes of its result.
+    pub(crate) fn commit_with_next(&self) {
+        if self.stage.get() == Stage::Open {
+            self.stage.set(Stage::Closing);
+        }
     }
 
     /// Commits. When no answer comes it is not known whether the transaction happened: the caller
@@ -80,11 +117,15 @@ impl Link {
                 "a statement of the transaction had failed".to_owned(),
             ));
         }
-        self.batch("COMMIT")
+        match self.stage.replace(Stage::Committed) {
+            Stage::Announced | Stage::Committed => Ok(()),
+            Stage::Open | Stage::Closing => self.wait(self.client.batch_execute("COMMIT")),
+        }
     }
 
     pub(super) fn rollback(&self) {
-        if self.batch("ROLLBACK").is_err() {
+        let open = matches!(self.stage.replace(Stage::Committed), Stage::Open | Stage::Closing);
+        if open && self.wait(self.client.batch_execute("ROLLBACK")).is_err() {
             self.broken.set(true);
         }
     }
@@ -92,7 +133,7 @@ impl Link {
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, StoreError> {
         let statement = self.statement(sql)?;
         let parameters = parameters(values);
-        let changed = self.wait(self.client.execute(&statement, &parameters))?;
+        let changed = self.step(self.client.execute(&statement, &parameters))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
@@ -104,7 +145,7 @@ impl Link {
     ) -> Result<usize, StoreError> {
         let statement = self.wait(self.client.prepare(sql))?;
         let parameters = parameters(values);
-        let changed = self.wait(self.client.execute(&statement, &parameters))?;
+        let changed = self.step(self.client.execute(&statement, &parameters))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
@@ -115,11 +156,35 @@ impl Link {
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let statement = self.statement(sql)?;
         let parameters = parameters(values);
-        self.wait(self.client.query(&statement, &parameters))
+        self.step(self.client.query(&statement, &parameters))
     }
 
     pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.wait(self.client.batch_execute(sql))
+        self.step(self.client.batch_execute(sql))
+    }
+
+    /// A statement, and what goes with it: what is sent in one go is answered in one go.
+    fn step<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        match self.stage.get() {
+            Stage::Open => self.wait(statement),
+            Stage::Announced => {
+                self.stage.set(Stage::Open);
+                let opening = self.client.batch_execute(Self::opening(self.mode.get()));
+                self.wait(async { in_one_go(opening, statement).await.map(|((), done)| done) })
+            }
+            Stage::Closing => {
+                self.stage.set(Stage::Committed);
+                // After a statement that failed the server takes it for a rollback.
+                let commit = self.client.batch_execute("COMMIT");
+                self.wait(async { in_one_go(statement, commit).await.map(|(done, ())| done) })
+            }
+            Stage::Committed => Err(StoreError::Engine(
+                "a statement after the last of its transaction".to_owned(),
+            )),
+        }
     }
 
     /// Prepared once for each connection. Texts are few: they are literals, some put together.
@@ -163,6 +228,15 @@ impl Link {
             error
         })
     }
+}
+
+/// Both are sent before the first is answered, in this order. When both fail, the first says why.
+async fn in_one_go<A, B>(
+    first: impl Future<Output = Result<A, tokio_postgres::Error>>,
+    second: impl Future<Output = Result<B, tokio_postgres::Error>>,
+) -> Result<(A, B), tokio_postgres::Error> {
+    let (first, second) = tokio::join!(biased; first, second);
+    Ok((first?, second?))
 }
 
 fn parameters<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {

@@ -1,10 +1,13 @@
 //! Authorization codes, and access tokens revoked before their time.
 
 use super::{corrupt, from_json, to_json};
-use crate::value::Value;
+use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
 use tenure_protocol::code::Code;
 use tenure_protocol::{Sid, Timestamp};
+
+/// What a code is read from.
+pub(super) const COLUMNS: &str = "codes.body, codes.consumed_at";
 
 pub(super) const INSERT: &str =
     "INSERT INTO codes (sid, hash, expires_at, consumed_at, body) VALUES ($1, $2, $3, $4, $5)";
@@ -43,6 +46,15 @@ pub(super) fn must_have_instant(code: &Code) -> Result<(), StoreError> {
     }
 }
 
+/// The code whose columns begin at `first`.
+pub(super) fn read_at(row: &Row<'_>, first: usize, sid: &Sid) -> Result<Code, StoreError> {
+    let code: Code = from_json("codes", sid, &row.text(first)?)?;
+    Ok(Code {
+        consumed_at: row.optional_instant(first + 1)?,
+        ..code
+    })
+}
+
 impl Tx<'_> {
     pub fn insert_code(&self, code: &Code) -> Result<(), StoreError> {
         let body = to_json(code)?;
@@ -51,17 +63,9 @@ impl Tx<'_> {
     }
 
     pub fn code(&self, sid: &Sid, hash: &[u8; 32]) -> Result<Option<Code>, StoreError> {
-        self.query_first(
-            "SELECT body, consumed_at FROM codes WHERE sid = $1 AND hash = $2",
-            &[sid.as_bytes().into(), hash.into()],
-            |row| {
-                let code: Code = from_json("codes", sid, &row.text(0)?)?;
-                Ok(Code {
-                    consumed_at: row.optional_instant(1)?,
-                    ..code
-                })
-            },
-        )
+        let sql = format!("SELECT {COLUMNS} FROM codes WHERE sid = $1 AND hash = $2");
+        let key = [sid.as_bytes().into(), hash.into()];
+        self.query_first(&sql, &key, |row| read_at(row, 0, sid))
     }
 
     /// Marks a code as used, if nobody did: the database decides the winner. `code.consumed_at` must be set.

@@ -15,6 +15,11 @@ const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id,
 /// How many they are: a joined table's columns follow.
 const WIDTH: usize = 18;
 
+/// The columns for a query of several tables.
+pub(super) fn qualified() -> String {
+    format!("families.{}", COLUMNS.replace(", ", ", families."))
+}
+
 /// Parameters 1 to 14. Only the expected generation of a family that has not ended.
 pub(super) const UPDATE: &str = "UPDATE families SET key_id = $1, generation = $2, \
      last_exchanged_at = $3, idle_deadline = $4, absolute_deadline = $5, history = $6, \
@@ -80,11 +85,10 @@ impl Tx<'_> {
         let (sid, family_id) = after.map_or((Vec::new(), Vec::new()), |(sid, family_id)| {
             (sid.as_bytes().to_vec(), family_id.as_bytes().to_vec())
         });
-        let columns = COLUMNS.replace(", ", ", families.");
-        let user = user::COLUMNS;
+        let (columns, user) = (qualified(), user::COLUMNS);
         self.query(
             &format!(
-                "SELECT families.{columns}, {user} FROM families LEFT JOIN users \
+                "SELECT {columns}, {user} FROM families LEFT JOIN users \
                  ON users.user_id = families.user_id \
                  WHERE (families.sid, families.family_id) > ($1, $2) \
                  AND families.ended_at IS NULL \
@@ -224,19 +228,24 @@ pub(super) fn history(family: &Family) -> Result<String, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<Family, StoreError> {
-    let family_id = FamilyId::from_bytes(id("families", row.blob(1)?)?);
-    let body: Body = from_json("families", family_id, &row.text(11)?)?;
-    let history: History = from_json("families", family_id, &row.text(12)?)?;
+    read_at(row, 0)
+}
+
+/// The family whose columns begin at `first`.
+pub(super) fn read_at(row: &Row<'_>, first: usize) -> Result<Family, StoreError> {
+    let family_id = FamilyId::from_bytes(id("families", row.blob(first + 1)?)?);
+    let body: Body = from_json("families", family_id, &row.text(first + 11)?)?;
+    let history: History = from_json("families", family_id, &row.text(first + 12)?)?;
     let number = |column| {
-        u32::try_from(row.int(column)?)
+        u32::try_from(row.int(first + column)?)
             .map_err(|_| corrupt("families", family_id, "a number is out of range"))
     };
     Ok(Family {
-        sid: Sid::from_bytes(fixed("families", family_id, row.blob(0)?)?),
+        sid: Sid::from_bytes(fixed("families", family_id, row.blob(first)?)?),
         family_id,
-        client_id: row.text(2)?,
-        user_id: row.text(3)?,
-        kind: match row.text(4)?.as_str() {
+        client_id: row.text(first + 2)?,
+        user_id: row.text(first + 3)?,
+        kind: match row.text(first + 4)?.as_str() {
             "offline" => FamilyKind::Offline,
             "online" => FamilyKind::Online,
             other => {
@@ -247,14 +256,14 @@ fn read(row: &Row<'_>) -> Result<Family, StoreError> {
                 ));
             }
         },
-        secret: fixed("families", family_id, row.blob(5)?)?,
+        secret: fixed("families", family_id, row.blob(first + 5)?)?,
         key_id: number(6)?,
         generation: number(7)?,
         consumed: history.consumed,
         created_at: body.created_at,
-        last_exchanged_at: row.instant(8)?,
-        idle_deadline: row.optional_instant(9)?,
-        absolute_deadline: row.optional_instant(10)?,
+        last_exchanged_at: row.instant(first + 8)?,
+        idle_deadline: row.optional_instant(first + 9)?,
+        absolute_deadline: row.optional_instant(first + 10)?,
         scope: body.scope,
         audience: body.audience,
         auth_time: body.auth_time,
@@ -264,6 +273,6 @@ fn read(row: &Row<'_>) -> Result<Family, StoreError> {
         rotated_by: history.rotated_by,
         foreign_repeats: history.foreign_repeats,
         foreign_repeat_generation: history.foreign_repeat_generation,
-        end: read_end("families", family_id, row, 13)?,
+        end: read_end("families", family_id, row, first + 13)?,
     })
 }

@@ -1,6 +1,7 @@
 //! Sessions and their participants.
 
-use super::user::{self, UserRow};
+use super::joined::{self, SessionAndUser};
+use super::user;
 use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
 use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
@@ -9,13 +10,13 @@ use tenure_protocol::limits::Limits;
 use tenure_protocol::session::{AuthState, Device, Factor, Session};
 use tenure_protocol::{Sid, Timestamp};
 
-const COLUMNS: &str = "sessions.sid, sessions.user_id, sessions.secret_hash, \
+pub(super) const COLUMNS: &str = "sessions.sid, sessions.user_id, sessions.secret_hash, \
      sessions.created_at, sessions.authenticated_at, sessions.last_active_at, \
      sessions.idle_deadline, sessions.absolute_deadline, sessions.body, sessions.ended_at, \
      sessions.end_reason, sessions.end_by, sessions.end_from, sessions.end_rule";
 
 /// How many they are: a joined table's columns follow.
-const WIDTH: usize = 14;
+pub(super) const WIDTH: usize = 14;
 
 /// What an event may change, parameters 1 to 12. A session that has ended stays as it is. `due_at`
 /// moves only if the deadline came nearer: an activity changes no index.
@@ -98,24 +99,6 @@ impl Tx<'_> {
         self.query_first(&sql, &[sid.as_bytes().into()], read)
     }
 
-    /// A session and its user, as [`Tx::session`].
-    pub fn session_and_user(
-        &self,
-        sid: &Sid,
-    ) -> Result<Option<(Session, Option<UserRow>)>, StoreError> {
-        let lock = self.for_update("sessions");
-        let user = user::COLUMNS;
-        let sql = format!(
-            "SELECT {COLUMNS}, {user} FROM sessions LEFT JOIN users \
-             ON users.user_id = sessions.user_id WHERE sessions.sid = $1{lock}"
-        );
-        self.query_first(&sql, &[sid.as_bytes().into()], |row| {
-            let there = row.optional_text(WIDTH)?.is_some();
-            let user = there.then(|| user::read_at(row, WIDTH)).transpose()?;
-            Ok((read(row)?, user))
-        })
-    }
-
     pub fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
         let body = body(session)?;
         let [at, reason, by, from, rule] = end_values(session.end.as_ref());
@@ -193,7 +176,7 @@ impl Tx<'_> {
         after: Option<Sid>,
         now: Timestamp,
         limit: i64,
-    ) -> Result<Vec<(Session, Option<UserRow>)>, StoreError> {
+    ) -> Result<Vec<SessionAndUser>, StoreError> {
         let after = after.map_or(Vec::new(), |sid| sid.as_bytes().to_vec());
         let user = user::COLUMNS;
         self.query(
@@ -205,11 +188,7 @@ impl Tx<'_> {
                  ORDER BY sessions.sid LIMIT $3"
             ),
             &[after.as_slice().into(), now.into(), limit.into()],
-            |row| {
-                let there = row.optional_text(WIDTH)?.is_some();
-                let user = there.then(|| user::read_at(row, WIDTH)).transpose()?;
-                Ok((read(row)?, user))
-            },
+            joined::session_and_user,
         )
     }
 
@@ -442,7 +421,7 @@ pub(super) fn body(session: &Session) -> Result<String, StoreError> {
     })
 }
 
-fn read(row: &Row<'_>) -> Result<Session, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<Session, StoreError> {
     let sid = Sid::from_bytes(id("sessions", row.blob(0)?)?);
     let body: Body = from_json("sessions", sid, &row.text(8)?)?;
     let session = Session {

@@ -58,6 +58,9 @@ pub struct ConsentRow {
 pub(super) const COLUMNS: &str =
     "users.user_id, users.body, users.password_hash, users.blocked, users.valid_after";
 
+/// How many they are: a joined table's columns follow.
+pub(super) const WIDTH: usize = 5;
+
 impl Tx<'_> {
     /// A user. In a transaction that may write nobody else changes the row before it ends: what is
     /// written back is what was read, changed.

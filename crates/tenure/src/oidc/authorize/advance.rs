@@ -127,6 +127,7 @@ fn issue_in(
         .has_code()
         .then(|| new_code(context, &session, &grant));
     let row = made.as_ref().map(|(_, row)| row);
+    tx.commit_with_next();
     tx.record_authorization(&session, client_id, row, context.now)?;
     Ok(Advance::Issued(Box::new(Issued {
         session,

@@ -96,9 +96,7 @@ fn redeem(
     sid: &Sid,
     hash: &[u8; 32],
 ) -> Result<Result<Box<Redeemed>, RefusalReason>, StoreError> {
-    // The session first: whoever changes its codes and families holds it.
-    let (Some((session, user)), Some(code)) = (tx.session_and_user(sid)?, tx.code(sid, hash)?)
-    else {
+    let Some(((session, user), code)) = tx.session_and_code(sid, hash)? else {
         return Ok(Err(RefusalReason::CodeUnknown));
     };
     let api = code
@@ -206,6 +204,7 @@ fn issue_in(
         access_token_id: Some(jti.clone()),
         ..code
     };
+    tx.commit_with_next();
     if !tx.redeem_code(&code, family.as_ref())? {
         // Nobody can have been faster inside this transaction; if the row says otherwise, it is broken.
         return Err(StoreError::Corrupt {

@@ -90,13 +90,10 @@ fn judge_and_apply(
         family: None,
         generation: token.generation,
     };
-    // The session first: whoever changes its families holds it.
-    let Some((session, user)) = tx.session_and_user(&token.sid)? else {
-        return Ok(Err(unknown()));
-    };
-    let family = tx.family(&token.sid, &token.family_id)?;
+    let found = tx.session_and_family(&token.sid, &token.family_id)?;
     // Bound to its client (lesson CVE-2026-55672), before anything else is said about it.
-    let Some(family) = family.filter(|family| family.client_id == client.client_id) else {
+    let found = found.filter(|(_, family)| family.client_id == client.client_id);
+    let Some(((session, user), family)) = found else {
         return Ok(Err(unknown()));
     };
     let ring = request.app.ring();
@@ -170,6 +167,7 @@ fn judge_and_apply(
         next.key_id
     };
     let next = Family { key_id, ..next };
+    tx.commit_with_next();
     let stored = match &touched {
         Some(touched) => tx.advance_with_session(&next, family.generation, touched)?,
         None if next == family => true,
