@@ -4,6 +4,7 @@ use crate::StoreError;
 use bytes::BytesMut;
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
+use std::borrow::Cow;
 use std::error::Error;
 use tenure_protocol::Timestamp;
 use tokio_postgres::types::{IsNull, ToSql as PgToSql, Type, to_sql_checked};
@@ -15,6 +16,19 @@ pub(crate) enum Value<'v> {
     Int(i64),
     Text(&'v str),
     Blob(&'v [u8]),
+    /// A column of many rows, for `unnest`: PostgreSQL alone has it.
+    Ints(Vec<i64>),
+    Texts(Vec<&'v str>),
+}
+
+/// PostgreSQL's text has no NUL. What a stranger sends with one must not be a failure, so it is stored
+/// and looked up with U+FFFD in its place, which no identifier of ours contains.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 impl ToSql for Value<'_> {
@@ -24,6 +38,10 @@ impl ToSql for Value<'_> {
             Self::Int(i) => ToSqlOutput::Owned(SqlValue::Integer(*i)),
             Self::Text(t) => ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
             Self::Blob(b) => ToSqlOutput::Borrowed(ValueRef::Blob(b)),
+            Self::Ints(_) | Self::Texts(_) => {
+                let problem = "an array is no value of SQLite's";
+                return Err(rusqlite::Error::ToSqlConversionFailure(problem.into()));
+            }
         })
     }
 }
@@ -39,18 +57,26 @@ impl PgToSql for Value<'_> {
             // The server infers a parameter's type from its surroundings: a flag compared with 1 is an int4.
             Self::Int(i) if *ty == Type::INT4 => PgToSql::to_sql(&i32::try_from(*i)?, ty, out),
             Self::Int(i) => PgToSql::to_sql(i, ty, out),
-            // PostgreSQL's text has no NUL. What a stranger sends with one must not be a failure, so it
-            // is stored and looked up with U+FFFD in its place, which no identifier of ours contains.
-            Self::Text(t) if t.contains('\0') => {
-                PgToSql::to_sql(&t.replace('\0', "\u{fffd}"), ty, out)
-            }
-            Self::Text(t) => PgToSql::to_sql(t, ty, out),
+            Self::Text(t) => PgToSql::to_sql(&without_nul(t), ty, out),
             Self::Blob(b) => PgToSql::to_sql(b, ty, out),
+            Self::Ints(all) => PgToSql::to_sql(all, ty, out),
+            Self::Texts(all) => {
+                let all: Vec<Cow<'_, str>> = all.iter().map(|t| without_nul(t)).collect();
+                PgToSql::to_sql(&all, ty, out)
+            }
         }
     }
 
     fn accepts(ty: &Type) -> bool {
-        [Type::INT4, Type::INT8, Type::TEXT, Type::BYTEA].contains(ty)
+        [
+            Type::INT4,
+            Type::INT8,
+            Type::TEXT,
+            Type::BYTEA,
+            Type::INT8_ARRAY,
+            Type::TEXT_ARRAY,
+        ]
+        .contains(ty)
     }
 
     to_sql_checked!();

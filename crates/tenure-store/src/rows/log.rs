@@ -31,10 +31,9 @@ pub(super) fn insert_values(entry: &LogRow) -> Vec<Value<'_>> {
     ]
 }
 
-const INSERT_INTO: &str = "INSERT INTO logs (log_id, at, type, user_id, sid, body) VALUES";
-
-/// Entries in one statement.
-const AT_ONCE: usize = 100;
+/// Many at once, each parameter a column: the text is the same for any number of them.
+const INSERT_MANY: &str = "INSERT INTO logs (log_id, at, type, user_id, sid, body) \
+     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])";
 
 impl Tx<'_> {
     pub fn insert_log(&self, entry: &LogRow) -> Result<(), StoreError> {
@@ -47,22 +46,16 @@ impl Tx<'_> {
         if !self.is_postgres() {
             return entries.iter().try_for_each(|entry| self.insert_log(entry));
         }
-        for entries in entries.chunks(AT_ONCE) {
-            let rows: Vec<String> = (0..entries.len())
-                .map(|row| {
-                    let marks: Vec<String> = (1..=6).map(|n| format!("${}", row * 6 + n)).collect();
-                    format!("({})", marks.join(", "))
-                })
-                .collect();
-            let values: Vec<Value<'_>> = entries.iter().flat_map(insert_values).collect();
-            let sql = format!("{INSERT_INTO} {}", rows.join(", "));
-            // A full statement comes again and again, and stays prepared; the rest's length varies.
-            if entries.len() == AT_ONCE {
-                self.execute(&sql, &values)?;
-            } else {
-                self.execute_once(&sql, &values)?;
-            }
-        }
+        let texts = |of: fn(&LogRow) -> &str| Value::Texts(entries.iter().map(of).collect());
+        let values = [
+            texts(|entry| &entry.log_id),
+            Value::Ints(entries.iter().map(|entry| entry.at.millis()).collect()),
+            texts(|entry| &entry.kind),
+            texts(|entry| &entry.user_id),
+            texts(|entry| &entry.sid),
+            texts(|entry| &entry.body),
+        ];
+        self.execute(INSERT_MANY, &values)?;
         Ok(())
     }
 
