@@ -60,12 +60,18 @@ impl<'c> Tx<'c> {
         matches!(self.engine, Engine::Postgres(_))
     }
 
-    /// What a query that is about to change its row ends with. SQLite has one writer at a time;
+    /// Whether a query must lock the row that is about to be changed. SQLite has one writer at a time;
     /// PostgreSQL locks the row, in transactions that may write.
+    pub(crate) fn locks_rows(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(link) if link.writes())
+    }
+
+    /// What a query that is about to change its row ends with.
     pub(crate) fn for_update(&self, of: &str) -> String {
-        match self.engine {
-            Engine::Postgres(link) if link.writes() => format!(" FOR UPDATE OF {of}"),
-            _ => String::new(),
+        if self.locks_rows() {
+            format!(" FOR UPDATE OF {of}")
+        } else {
+            String::new()
         }
     }
 

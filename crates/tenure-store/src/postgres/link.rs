@@ -19,6 +19,8 @@ pub(crate) struct Link {
     statements: RefCell<HashMap<String, Statement>>,
     mode: Cell<Mode>,
     stage: Cell<Stage>,
+    /// When the last transaction began.
+    used: Cell<Instant>,
     deadline: Cell<Instant>,
     /// A statement failed: the server will not commit, whatever the closure makes of it.
     failed: Cell<bool>,
@@ -40,6 +42,10 @@ enum Stage {
 /// How long after its deadline a statement is given up from here, when the server did not do it.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// A connection that was used within this time is not asked whether it still is one: a restart is
+/// rare, and whoever meets it in the middle of a transaction is told to come again.
+const QUIET: Duration = Duration::from_millis(20);
+
 impl Link {
     /// Connects, but not for longer than until `deadline`.
     pub(super) fn connect(target: &Target, deadline: Instant) -> Result<Self, StoreError> {
@@ -54,6 +60,7 @@ impl Link {
             statements: RefCell::default(),
             mode: Cell::new(Mode::Write),
             stage: Cell::new(Stage::Open),
+            used: Cell::new(Instant::now()),
             deadline: Cell::new(Instant::now() + target.deadline),
             failed: Cell::new(false),
             broken: Cell::new(false),
@@ -78,18 +85,24 @@ impl Link {
         self.deadline.set(deadline);
         self.failed.set(false);
         self.stage.set(Stage::Announced);
-        // What the server said while nobody listened, such as that it shuts down, is heard now and
-        // not by a closure that has begun.
-        self.runtime.block_on(async {
-            // Once for the driver to hear it, once for the connection's task to read it.
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
-        });
+        if self.used.replace(Instant::now()).elapsed() > QUIET {
+            self.listen();
+        }
         if self.is_broken() {
             let gone = "the connection had ended";
             return Err(StoreError::Unavailable(gone.to_owned()));
         }
         Ok(())
+    }
+
+    /// What the server said while nobody listened, such as that it shuts down, is heard now and not
+    /// by a closure that has begun.
+    fn listen(&self) {
+        self.runtime.block_on(async {
+            // Once for the driver to hear it, once for the connection's task to read it.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        });
     }
 
     const fn opening(mode: Mode) -> &'static str {

@@ -9,6 +9,7 @@ use super::user::{self, UserRow};
 use super::{code, family};
 use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
+use std::sync::LazyLock;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
 use tenure_protocol::session::Session;
@@ -17,16 +18,61 @@ use tenure_protocol::{FamilyId, Sid};
 /// A session with its user; `None` for a user that is gone.
 pub type SessionAndUser = (Session, Option<UserRow>);
 
+/// A query's text, put together once, for transactions that may write and for those that only read.
+struct Query {
+    locking: String,
+    plain: String,
+}
+
+impl Query {
+    fn new(text: String, locked: &str) -> Self {
+        Self {
+            locking: format!("{text} FOR UPDATE OF {locked}"),
+            plain: text,
+        }
+    }
+
+    /// A session, its user, and a row of `table` that is keyed by the session and `key`.
+    fn beside(table: &str, columns: &str, key: &str) -> Self {
+        let user = user::COLUMNS;
+        let text = format!(
+            "SELECT {COLUMNS}, {user}, {columns} FROM sessions \
+             JOIN {table} ON {table}.sid = sessions.sid \
+             LEFT JOIN users ON users.user_id = sessions.user_id \
+             WHERE sessions.sid = $1 AND {table}.{key} = $2"
+        );
+        Self::new(text, &format!("sessions, {table}"))
+    }
+
+    fn text(&self, tx: &Tx<'_>) -> &str {
+        if tx.locks_rows() {
+            &self.locking
+        } else {
+            &self.plain
+        }
+    }
+}
+
+static WITH_USER: LazyLock<Query> = LazyLock::new(|| {
+    let user = user::COLUMNS;
+    let text = format!(
+        "SELECT {COLUMNS}, {user} FROM sessions \
+         LEFT JOIN users ON users.user_id = sessions.user_id WHERE sessions.sid = $1"
+    );
+    Query::new(text, "sessions")
+});
+
+static WITH_FAMILY: LazyLock<Query> =
+    LazyLock::new(|| Query::beside("families", &family::qualified(), "family_id"));
+
+static WITH_CODE: LazyLock<Query> =
+    LazyLock::new(|| Query::beside("codes", code::COLUMNS, "hash"));
+
 impl Tx<'_> {
     /// A session and its user.
     pub fn session_and_user(&self, sid: &Sid) -> Result<Option<SessionAndUser>, StoreError> {
-        let user = user::COLUMNS;
-        let sql = format!(
-            "SELECT {COLUMNS}, {user} FROM sessions \
-             LEFT JOIN users ON users.user_id = sessions.user_id WHERE sessions.sid = $1{}",
-            self.for_update("sessions")
-        );
-        self.query_first(&sql, &[sid.as_bytes().into()], session_and_user)
+        let key = [sid.as_bytes().into()];
+        self.query_first(WITH_USER.text(self), &key, session_and_user)
     }
 
     /// A session, its user and one of its families: what an exchange of a refresh token needs.
@@ -36,9 +82,8 @@ impl Tx<'_> {
         sid: &Sid,
         family_id: &FamilyId,
     ) -> Result<Option<(SessionAndUser, Family)>, StoreError> {
-        let sql = self.beside("families", &family::qualified(), "family_id");
         let key = [sid.as_bytes().into(), family_id.as_bytes().into()];
-        self.query_first(&sql, &key, |row| {
+        self.query_first(WITH_FAMILY.text(self), &key, |row| {
             let family = family::read_at(row, WIDTH + user::WIDTH)?;
             Ok((session_and_user(row)?, family))
         })
@@ -50,24 +95,11 @@ impl Tx<'_> {
         sid: &Sid,
         hash: &[u8; 32],
     ) -> Result<Option<(SessionAndUser, Code)>, StoreError> {
-        let sql = self.beside("codes", code::COLUMNS, "hash");
         let key: [Value<'_>; 2] = [sid.as_bytes().into(), hash.into()];
-        self.query_first(&sql, &key, |row| {
+        self.query_first(WITH_CODE.text(self), &key, |row| {
             let code = code::read_at(row, WIDTH + user::WIDTH, sid)?;
             Ok((session_and_user(row)?, code))
         })
-    }
-
-    /// The query for a session, its user, and a row of `table` that is keyed by the session and `key`.
-    fn beside(&self, table: &str, columns: &str, key: &str) -> String {
-        let user = user::COLUMNS;
-        let lock = self.for_update(&format!("sessions, {table}"));
-        format!(
-            "SELECT {COLUMNS}, {user}, {columns} FROM sessions \
-             JOIN {table} ON {table}.sid = sessions.sid \
-             LEFT JOIN users ON users.user_id = sessions.user_id \
-             WHERE sessions.sid = $1 AND {table}.{key} = $2{lock}"
-        )
     }
 }
 
