@@ -38,6 +38,8 @@ struct Body {
 struct History {
     consumed: Vec<Consumed>,
     rotated_by: Origin,
+    #[serde(default)]
+    bearer_until: u32,
     foreign_repeats: u32,
     foreign_repeat_generation: u32,
 }
@@ -218,6 +220,7 @@ pub(super) fn history(family: &Family) -> Result<String, StoreError> {
     to_json(&History {
         consumed: family.consumed.clone(),
         rotated_by: family.rotated_by.clone(),
+        bearer_until: family.bearer_until,
         foreign_repeats: family.foreign_repeats,
         foreign_repeat_generation: family.foreign_repeat_generation,
     })
@@ -262,6 +265,7 @@ fn read(row: &Row<'_>) -> Result<Family, StoreError> {
         acr: body.acr,
         claims: body.claims,
         rotated_by: history.rotated_by,
+        bearer_until: history.bearer_until,
         foreign_repeats: history.foreign_repeats,
         foreign_repeat_generation: history.foreign_repeat_generation,
         end: read_end("families", family_id, row, 13)?,
