@@ -8,7 +8,7 @@ pub mod keys;
 pub mod outbox;
 pub mod signals;
 pub mod streams;
-mod sweep;
+pub mod sweep;
 pub mod user_ends;
 
 use crate::app::App;
