@@ -140,7 +140,7 @@ async fn g1_id_token_by_form_post() {
     assert!(
         answer
             .header("content-security-policy")
-            .contains("form-action http://localhost:3001")
+            .contains("frame-ancestors 'none'")
     );
     let token = answer
         .body
