@@ -243,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_asked_to_stop_loses_no_entry() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&Options::new(&folder.path().join("t.db"))).unwrap();
+        let store = Store::open(&Options::new(folder.path().join("t.db"))).unwrap();
         let (log, work) = Batcher::new(store.clone(), Entropy::seeded(1));
         let work = tokio::spawn(work);
         let now = Timestamp::from_seconds(1_000);
