@@ -16,6 +16,10 @@ pub const CLOCK_WINDOW: i64 = 60;
 /// be asked for another one in between may lose its refresh token over the question (decision 0090).
 pub const NONCE_LIFETIME: i64 = 3_600;
 
+/// Seconds by which `iat` may lie ahead of now beside a nonce of ours: such a proof would be good once more
+/// when its instant comes, and is remembered until then, which must not be for ever.
+pub const FARTHEST_AHEAD: i64 = 30 * 86_400;
+
 /// `dpop_signing_alg_values_supported`: asymmetric algorithms only.
 pub const ALGORITHMS: [&str; 4] = ["ES256", "RS256", "EdDSA", "Ed25519"];
 
@@ -35,6 +39,8 @@ pub enum ProofFault {
     Signature,
     Method,
     Address,
+    /// `iat` lies further ahead than any clock that can be asked for a nonce.
+    Ahead,
     /// `ath` is not the hash of the access token.
     Token,
     Replayed,
@@ -54,6 +60,7 @@ impl ProofFault {
             Self::Signature => "The DPoP proof's signature is not valid",
             Self::Method => "The DPoP proof's htm is not the request's method",
             Self::Address => "The DPoP proof's htu is not the request's address",
+            Self::Ahead => "The DPoP proof's iat lies more than 30 days ahead",
             Self::Token => "The DPoP proof's ath is not the hash of the access token",
             Self::Replayed => "The DPoP proof was used before",
             Self::OtherKey => "The authorization code is bound to another DPoP key",
@@ -196,6 +203,9 @@ impl Proof {
         if hash.is_some() && hash != self.token_hash {
             return Err(RefusalReason::DpopProof(ProofFault::Token));
         }
+        if self.issued_at > seconds(now) + FARTHEST_AHEAD as f64 {
+            return Err(RefusalReason::DpopProof(ProofFault::Ahead));
+        }
         if demand.has_fresh_nonce || self.is_of(now) {
             Ok(())
         } else {
@@ -205,23 +215,28 @@ impl Proof {
 
     /// When the proof can no longer be accepted, whatever it says: until then it is remembered.
     pub fn accepted_until(&self, now: Timestamp) -> Timestamp {
-        let window = match self.nonce {
-            Some(_) => NONCE_LIFETIME,
-            // Made ahead by a clock that is fast, and good until that clock's minute is over.
-            None => 2 * CLOCK_WINDOW,
+        let by_nonce = match self.nonce {
+            Some(_) => now.plus(NONCE_LIFETIME),
+            None => now,
         };
-        now.plus(window + 1)
+        // Made ahead by a clock that is fast, it is good until that clock's minute is over, nonce or not.
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+        let by_clock = Timestamp::from_seconds(self.issued_at.ceil() as i64).plus(CLOCK_WINDOW);
+        by_nonce.max(by_clock).plus(1)
     }
 
     fn is_of(&self, now: Timestamp) -> bool {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "milliseconds since 1970 are exact for 285,000 years"
-        )]
-        let (now, window) = (now.millis() as f64 / 1_000.0, CLOCK_WINDOW as f64);
         // Not a number is never within.
-        (self.issued_at - now).abs() <= window
+        (self.issued_at - seconds(now)).abs() <= CLOCK_WINDOW as f64
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 are exact for 285,000 years"
+)]
+fn seconds(at: Timestamp) -> f64 {
+    at.millis() as f64 / 1_000.0
 }
 
 /// Whether a client's tokens, or tokens for an API, are issued only with a proof.

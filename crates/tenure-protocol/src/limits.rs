@@ -1,6 +1,6 @@
 //! How long a session may last: settings, caps ("plans") and named profiles (design 1.1).
 
-use crate::model::Tenant;
+use crate::model::{CookieMode, Tenant};
 use serde::{Deserialize, Serialize};
 
 /// Both limits of a session, in seconds.
@@ -91,8 +91,27 @@ impl Sources {
     }
 }
 
-/// A tenant's settings in seconds, idle and absolute, where it says something.
+/// A tenant's settings in seconds, idle and absolute, where it says something. Where sessions are no longer
+/// persistent, one that began when they were gets the stricter of both: what was switched off must not
+/// live on in those who signed in before (lesson CVE-2025-11429).
 fn configured(tenant: &Tenant, persistent: bool) -> (Option<i64>, Option<i64>) {
+    let (idle, absolute) = of_kind(tenant, persistent);
+    if !persistent || tenant.session_cookie.mode == CookieMode::Persistent {
+        return (idle, absolute);
+    }
+    let (idle_now, absolute_now) = of_kind(tenant, false);
+    (
+        stricter(idle, idle_now, DEFAULT_IDLE),
+        stricter(absolute, absolute_now, DEFAULT_ABSOLUTE),
+    )
+}
+
+fn stricter(one: Option<i64>, other: Option<i64>, default: i64) -> Option<i64> {
+    let is_said = one.is_some() || other.is_some();
+    is_said.then(|| one.unwrap_or(default).min(other.unwrap_or(default)))
+}
+
+fn of_kind(tenant: &Tenant, persistent: bool) -> (Option<i64>, Option<i64>) {
     if persistent {
         (
             seconds(

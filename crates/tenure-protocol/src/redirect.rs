@@ -12,6 +12,8 @@ pub struct VerifiedRedirect {
     uri: String,
     /// Whether the request named it, or it is the client's only one.
     pub sent: bool,
+    /// Whether an application on the device takes it over from the browser.
+    pub native: bool,
 }
 
 impl VerifiedRedirect {
@@ -47,6 +49,7 @@ pub fn verify(client: &Client, requested: Option<&str>) -> Result<VerifiedRedire
             [only] if !only.contains('*') => Ok(VerifiedRedirect {
                 uri: only.clone(),
                 sent: false,
+                native: client.app_type == AppType::Native,
             }),
             _ => Err(RefusalReason::RedirectUriMissing),
         };
@@ -59,6 +62,7 @@ pub fn verify(client: &Client, requested: Option<&str>) -> Result<VerifiedRedire
         Ok(VerifiedRedirect {
             uri: requested.to_owned(),
             sent: true,
+            native: client.app_type == AppType::Native,
         })
     } else {
         Err(RefusalReason::RedirectUriNotRegistered)

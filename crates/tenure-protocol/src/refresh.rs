@@ -40,6 +40,8 @@ pub struct Family {
     /// Who exchanged last: a repeat must come from the same user agent, and a public client's tokens
     /// from the same key, once there is one.
     pub rotated_by: Origin,
+    /// Generations up to this one were handed out before a key bound the family; 0: none were, or none does.
+    pub bearer_until: u32,
     /// Consecutive generations that were repeated from another address.
     pub foreign_repeats: u32,
     /// The generation for which the last foreign repeat was counted.
@@ -154,10 +156,9 @@ pub fn decide(
     origin: &Origin,
     now: Timestamp,
 ) -> Outcome {
-    // Possession is part of the credential: who lacks the key hears nothing, and changes nothing.
     let bound_to = family.bound_to(policy.public);
     if bound_to.is_some() && bound_to != origin.jkt.as_deref() {
-        return Outcome::Refused(RefusalReason::RefreshTokenOtherKey);
+        return without_the_key(family, presented, policy, now);
     }
     if let Some(end) = &family.end {
         return Outcome::Refused(RefusalReason::RefreshTokenFamilyEnded(end.reason));
@@ -177,6 +178,21 @@ pub fn decide(
             now,
         ),
     }
+}
+
+/// Possession is part of the credential: who lacks the key hears nothing, and changes nothing. But a token
+/// that was handed out without a key, and that somebody else bound to theirs, is in two hands.
+fn without_the_key(
+    family: &Family,
+    presented: Presented,
+    policy: &Policy,
+    now: Timestamp,
+) -> Outcome {
+    let is_over = family.end.is_some() || expired(family, policy, now);
+    if is_over || presented.generation > family.bearer_until {
+        return Outcome::Refused(RefusalReason::RefreshTokenOtherKey);
+    }
+    reused(family, now)
 }
 
 /// Whether a limit is reached: those stored, and those a changed setting brings to a family that had none.
@@ -230,6 +246,9 @@ fn exchange(family: &Family, policy: &Policy, origin: &Origin, now: Timestamp) -
         rotated_by: origin.clone(),
         ..family.clone()
     };
+    if family.rotated_by.jkt.is_none() && origin.jkt.is_some() {
+        next.bearer_until = family.generation;
+    }
     if !policy.rotating || next.stays_as_it_is(policy.public) {
         return Outcome::Exchange {
             family: next,
@@ -281,12 +300,7 @@ fn judge_repeat(
         || family.rotated_by.jkt.is_some()
         || origin.user_agent == family.rotated_by.user_agent;
     if !tolerated || !same_agent {
-        return end(
-            family,
-            EndReason::ReuseDetected,
-            RefusalReason::RefreshTokenReused,
-            now,
-        );
+        return reused(family, now);
     }
     let mut repeated = family.clone();
     let foreign = origin.address != family.rotated_by.address;
@@ -295,17 +309,17 @@ fn judge_repeat(
         repeated.foreign_repeat_generation = family.generation;
     }
     if policy.public && repeated.foreign_repeats >= FOREIGN_REPEATS {
-        return end(
-            &repeated,
-            EndReason::ReuseDetected,
-            RefusalReason::RefreshTokenReused,
-            now,
-        );
+        return reused(&repeated, now);
     }
     Outcome::Repeat {
         family: repeated,
         presented: generation,
     }
+}
+
+fn reused(family: &Family, now: Timestamp) -> Outcome {
+    let reason = RefusalReason::RefreshTokenReused;
+    end(family, EndReason::ReuseDetected, reason, now)
 }
 
 /// The rule of this file that ended a family.

@@ -124,9 +124,16 @@ pub fn missing_consent(
     if client.is_first_party {
         return Vec::new();
     }
+    let mut missing = to_be_had(asked, client, api);
+    missing.retain(|scope| !given.contains(scope));
+    missing
+}
+
+/// The scopes of `asked` that this client can have at this API at all: what a person is asked about who is
+/// asked once more (OpenID Connect Core 3.1.2.1, `prompt=consent`).
+pub fn to_be_had(asked: &str, client: &Client, api: Option<&Api>) -> Vec<String> {
     distinct(asked)
         .filter(|scope| exists(scope, client, api).is_ok())
-        .filter(|scope| !given.iter().any(|g| g == scope))
         .map(str::to_owned)
         .collect()
 }

@@ -220,6 +220,7 @@ fn family(
         acr: None,
         claims: None,
         rotated_by: Origin::default(),
+        bearer_until: 0,
         foreign_repeats: 0,
         foreign_repeat_generation: 0,
         end: None,

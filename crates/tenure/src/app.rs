@@ -6,7 +6,7 @@ use crate::crypto::keys::KeyRing;
 use crate::crypto::mac::MacKey;
 use crate::crypto::master::Master;
 use crate::crypto::rollover;
-use crate::database::{open_master, open_store};
+use crate::database::{must_be_here, open_master, open_store};
 use crate::entropy::Entropy;
 use crate::listen;
 use crate::metrics::Metrics;
@@ -122,9 +122,7 @@ impl App {
         let store = open_store(&config.database, config.pool, parts.durable)?;
         let key_file = config.key_file.as_deref();
         let master = open_master(&store, &config.database, key_file, &parts.entropy)?;
-        if let Some(where_it_is) = store.read_blocking(|tx| tx.is_elsewhere())? {
-            bail!("{where_it_is}: start the servers on that database");
-        }
+        must_be_here(&store)?;
         let offset = store.read_blocking(clock_offset)?;
         if offset != 0 && !config.manual_clock {
             bail!(

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tenure_protocol::limits::Caps;
+use tenure_protocol::status::REMEMBERED;
 use url::Url;
 
 /// `tenure.toml`. Every key is optional; flags win.
@@ -112,7 +113,8 @@ pub struct Retention {
 impl From<RetentionConfig> for Retention {
     fn from(days: RetentionConfig) -> Self {
         Self {
-            sessions: i64::from(days.sessions_days) * 86_400,
+            // For a day everybody who took part may ask how it ended (design 1.5).
+            sessions: (i64::from(days.sessions_days) * 86_400).max(REMEMBERED),
             logs: i64::from(days.logs_days) * 86_400,
         }
     }

@@ -47,6 +47,18 @@ pub fn open_store(database: &DatabaseUrl, pool: Pool, durable: bool) -> anyhow::
     Store::open(&options).map_err(anyhow::Error::from)
 }
 
+/// Refuses an installation that moved away or has not arrived: whatever is changed here, nobody is served
+/// from here.
+///
+/// # Errors
+/// Where it is.
+pub fn must_be_here(store: &Store) -> anyhow::Result<()> {
+    match store.read_blocking(|tx| tx.is_elsewhere())? {
+        Some(where_it_is) => bail!("{where_it_is}: use that database"),
+        None => Ok(()),
+    }
+}
+
 /// Finds the master key and compares its fingerprint with the database's. A fresh database gets a
 /// fresh key; one that has keys never does. Of several servers that start on a fresh database at
 /// once, the first decides, and one that has another key refuses to start.

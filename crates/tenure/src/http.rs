@@ -320,6 +320,13 @@ pub fn is_navigation(headers: &HeaderMap) -> bool {
         .is_none_or(|dest| dest == "document")
 }
 
+/// Whether a browser says that a page of ours leads here: a program that follows redirects says nothing, and
+/// another site's form is that site's affair.
+pub fn is_from_our_page(headers: &HeaderMap) -> bool {
+    let says = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-site", "same-origin")
+}
+
 /// Whether the browser makes a request in advance, in case the person goes there.
 pub fn is_speculative(headers: &HeaderMap) -> bool {
     let says = |name: &str, words: &[&str]| {

@@ -1,10 +1,12 @@
 //! One page, every route.
 
 use crate::app::App;
+use crate::oidc::answer::Leaves;
 use crate::oidc::{
     authorize, consent, cors, discovery, introspect, knowing, login, logout, par, revoke, token,
     upstream, userinfo,
 };
+use crate::pages::Reader;
 use crate::{http as http_edge, operations, pages, respond};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -131,6 +133,8 @@ async fn not_in_advance(request: Request, next: Next) -> Response {
 async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = std::time::Instant::now();
     let posted = *request.method() == Method::POST;
+    let our_form = (posted && http_edge::is_from_our_page(request.headers()))
+        .then(|| request.headers().clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     if let Err(error) = app.notice_changes().await {
         // The settings we have are the best there is. A handler that needs the database says so.
@@ -146,6 +150,11 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         }
         _ => next.run(request).await,
     };
+    if let Some(headers) = our_form
+        && response.extensions().get::<Leaves>().is_some()
+    {
+        response = pages::by_page(&app, Reader::from(&headers), response);
+    }
     if posted && response.status() == StatusCode::FOUND {
         *response.status_mut() = StatusCode::SEE_OTHER;
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{LogRow, Store, StoreError, Tx};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Event codes (contract 3.10).
 pub mod kind {
@@ -164,13 +164,26 @@ const BATCH: usize = 500;
 pub struct Batcher {
     sender: mpsc::Sender<LogRow>,
     entropy: Entropy,
+    /// Becomes true when the server stops.
+    closing: watch::Sender<bool>,
 }
 
 impl Batcher {
     /// The batcher and the work that a worker task must run until it returns.
     pub fn new(store: Store, entropy: Entropy) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(20 * BATCH);
-        (Self { sender, entropy }, drain(store, receiver))
+        let (closing, closed) = watch::channel(false);
+        let batcher = Self {
+            sender,
+            entropy,
+            closing,
+        };
+        (batcher, drain(store, receiver, closed))
+    }
+
+    /// The server stops: what was handed over is written now, and nothing more is taken.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
     }
 
     /// Hands an entry over. When the database cannot keep up entries are dropped, and counted in the log.
@@ -185,10 +198,23 @@ impl Batcher {
     }
 }
 
-async fn drain(store: Store, mut receiver: mpsc::Receiver<LogRow>) {
+async fn drain(
+    store: Store,
+    mut receiver: mpsc::Receiver<LogRow>,
+    mut closing: watch::Receiver<bool>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut is_open = true;
     loop {
-        let taken = receiver.recv_many(&mut batch, BATCH).await;
+        let taken = tokio::select! {
+            taken = receiver.recv_many(&mut batch, BATCH) => taken,
+            _ = closing.wait_for(|closing| *closing), if is_open => {
+                // What is in it already still comes out.
+                is_open = false;
+                receiver.close();
+                continue;
+            }
+        };
         if taken == 0 {
             return;
         }
@@ -199,8 +225,38 @@ async fn drain(store: Store, mut receiver: mpsc::Receiver<LogRow>) {
         }
         // Let entries gather: one commit for many of them, at most a second late. A full batch shows
         // that there are more already.
-        if taken < BATCH {
-            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        if taken < BATCH && is_open {
+            tokio::select! {
+                () = tokio::time::sleep(std::time::Duration::from_millis(250)) => {}
+                _ = closing.wait_for(|closing| *closing) => {}
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_store::Options;
+
+    /// Neither the entries that gather for the next batch nor those of the last request.
+    #[tokio::test]
+    async fn a_server_that_is_asked_to_stop_loses_no_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(folder.path().join("t.db"))).unwrap();
+        let (log, work) = Batcher::new(store.clone(), Entropy::seeded(1));
+        let work = tokio::spawn(work);
+        let now = Timestamp::from_seconds(1_000);
+        let count = async || store.read(|tx| tx.logs(None, "", 99)).await.unwrap().len();
+        log.success(&Entry::new(kind::LOGIN), now);
+        while count().await == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..3 {
+            log.success(&Entry::new(kind::SILENT_OK), now);
+        }
+        log.close();
+        work.await.unwrap();
+        assert_eq!(count().await, 4);
     }
 }

@@ -3,6 +3,7 @@
 //! `work/user_ends.rs` ends the rows.
 
 use crate::tenant_log::{Entry, kind};
+use crate::work::user_ends;
 use tenure_protocol::model::User;
 use tenure_protocol::session::EndReason;
 use tenure_protocol::user_end::UserEnd;
@@ -144,6 +145,35 @@ pub fn sign_out_everywhere(
     let (reason, at) = (EndReason::UpstreamLogout, user.valid_after);
     occasion.end_everything(tx, &user.user_id, reason, at, None)?;
     tx.put_user(&UserRow { user, ..row })?;
+    Ok(())
+}
+
+/// Somebody proves themselves with what counts now, and the clock says that this was before the last change
+/// of the user: it was ahead then, and was set back since. The change lies in the past all the same. What it
+/// ended is ended for good here, and the mark moves to now, or nobody could sign in until the clock came
+/// there again.
+pub fn forget_the_future(tx: &Tx<'_>, row: &UserRow, now: Timestamp) -> Result<(), StoreError> {
+    let user = &row.user;
+    if user.valid_after <= now {
+        return Ok(());
+    }
+    let wish = tx.user_end(&user.user_id)?.unwrap_or(UserEnd {
+        user_id: user.user_id.clone(),
+        reason: EndReason::CredentialChange,
+        by: String::new(),
+        from: String::new(),
+        keep: None,
+        at: user.valid_after,
+    });
+    user_ends::finish(tx, &wish, now)?;
+    let user = User {
+        valid_after: now,
+        ..user.clone()
+    };
+    tx.put_user(&UserRow {
+        user,
+        ..row.clone()
+    })?;
     Ok(())
 }
 

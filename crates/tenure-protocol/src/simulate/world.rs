@@ -392,6 +392,7 @@ impl World {
             acr: session.acr(),
             claims: None,
             rotated_by: origin(false),
+            bearer_until: 0,
             foreign_repeats: 0,
             foreign_repeat_generation: 0,
             end: None,

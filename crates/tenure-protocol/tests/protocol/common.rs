@@ -130,6 +130,7 @@ pub fn family() -> Family {
         acr: None,
         claims: None,
         rotated_by: home(),
+        bearer_until: 0,
         foreign_repeats: 0,
         foreign_repeat_generation: 0,
         end: None,

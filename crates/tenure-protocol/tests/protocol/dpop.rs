@@ -7,7 +7,8 @@ use proptest::prelude::{any, prop_assert, proptest};
 use serde_json::{Value, json};
 use tenure_protocol::RefusalReason as No;
 use tenure_protocol::dpop::{
-    Demand, KeyKind, NONCE_LIFETIME, Proof, ProofFault, hash_of_token, is_required, is_thumbprint,
+    Demand, FARTHEST_AHEAD, KeyKind, NONCE_LIFETIME, Proof, ProofFault, hash_of_token, is_required,
+    is_thumbprint,
 };
 use tenure_protocol::model::{Api, AppType, Client, ProofOfPossession, RequiredFor};
 
@@ -277,22 +278,65 @@ fn a_clock_that_is_off_is_asked_for_a_nonce() {
 /// A proof must be remembered for as long as it could be accepted again.
 #[test]
 fn a_proof_is_remembered_until_it_is_worthless() {
-    for (ahead, nonce) in [(60, None), (-60, None), (0, None), (0, Some("n"))] {
+    // Beside a nonce the clock may be off, and an hour later the nonce is old: what was made ahead must not
+    // be taken for one that is made then.
+    let rows = [
+        (60, None),
+        (-60, None),
+        (0, None),
+        (0, Some("n")),
+        (7_200, Some("n")),
+        (-7_200, Some("n")),
+        (FARTHEST_AHEAD, Some("n")),
+    ];
+    for (ahead, nonce) in rows {
         let iat = at(ahead).seconds();
         let mut claims = with(&claims(), "iat", iat.into());
         if let Some(nonce) = nonce {
             claims["nonce"] = nonce.into();
         }
         let proof = Proof::parse(&text(&header(), &claims)).unwrap();
-        assert_eq!(proof.judge(&DEMAND, at(0)), Ok(()));
+        let fresh = Demand {
+            has_fresh_nonce: nonce.is_some(),
+            ..DEMAND
+        };
+        assert_eq!(proof.judge(&fresh, at(0)), Ok(()));
         let forgotten = proof.accepted_until(at(0));
-        assert_eq!(
-            proof.judge(&DEMAND, forgotten),
-            Err(No::DpopNonceNeeded),
-            "{ahead}"
-        );
+        for later in [
+            0,
+            60,
+            3_600,
+            7_200,
+            7_260,
+            FARTHEST_AHEAD,
+            2 * FARTHEST_AHEAD,
+        ] {
+            let then = forgotten.plus(later);
+            let judged = proof.judge(&DEMAND, then);
+            assert_eq!(judged, Err(No::DpopNonceNeeded), "{ahead} {later}");
+        }
         assert!(nonce.is_none() || forgotten > at(NONCE_LIFETIME));
     }
+}
+
+/// It would have to be remembered until then.
+#[test]
+fn a_proof_from_the_far_future_is_refused_whatever_its_nonce() {
+    let fresh = Demand {
+        has_fresh_nonce: true,
+        ..DEMAND
+    };
+    let of = |iat: serde_json::Value| {
+        let claims = with(&claims(), "iat", iat);
+        Proof::parse(&text(&header(), &claims)).unwrap()
+    };
+    let ahead = Err(No::DpopProof(ProofFault::Ahead));
+    let far = at(FARTHEST_AHEAD + 1).seconds();
+    for iat in [far.into(), 1e18.into(), 1e300.into()] {
+        assert_eq!(of(iat).judge(&fresh, at(0)), ahead);
+    }
+    assert_eq!(of((far - 1).into()).judge(&fresh, at(0)), Ok(()));
+    assert_eq!(of(0.into()).judge(&fresh, at(0)), Ok(()));
 }
 
 #[test]

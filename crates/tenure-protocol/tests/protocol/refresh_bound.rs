@@ -120,7 +120,7 @@ fn a_repeat_comes_with_the_key_whatever_the_user_agent() {
         ..with(Some("a"))
     };
     assert_eq!(present(&rotated, 1, &ROTATING, &updated).0, "repeated");
-    assert_eq!(present(&rotated, 1, &ROTATING, &home()).0, "another key");
+    assert_eq!(present(&rotated, 1, &ROTATING, &home()).0, "ended");
     let (_, keyless) = present(&bound(FamilyKind::Offline, None), 1, &ROTATING, &home());
     let elsewhere = Origin {
         jkt: None,
@@ -143,4 +143,40 @@ fn a_session_bound_token_that_stays_keeps_the_judgement_of_older_ones() {
         ..ROTATING
     };
     assert_eq!(present(&stays, 1, &strict, &key).0, "ended");
+}
+
+/// A thief who binds a stolen token to a key of their own must not be the one whom the key protects: what
+/// was handed out without a key, and comes back without the key that the family has got since, is in two
+/// hands (RFC 9700 section 4.14.2).
+#[test]
+fn a_bearers_token_that_comes_back_after_somebody_bound_it_ends_the_family() {
+    let thief = with(Some("thief"));
+    for kind in [FamilyKind::Offline, FamilyKind::Online] {
+        let (_, second) = present(&bound(kind, None), 1, &ROTATING, &home());
+        let (_, stolen) = present(&second, 2, &ROTATING, &thief);
+        let (_, later) = present(&stolen, stolen.generation, &ROTATING, &thief);
+        for family in [&stolen, &later] {
+            for (generation, owner) in [(2, home()), (1, home()), (2, with(Some("owner")))] {
+                let (outcome, after) = present(family, generation, &ROTATING, &owner);
+                assert_eq!(outcome, "ended", "{kind:?} {generation} {owner:?}");
+                assert_eq!(after.end.unwrap().rule, "generation_reused");
+            }
+        }
+        // What was handed out to the key alone is still nothing without it.
+        let next = stolen.generation + 1;
+        assert_eq!(present(&later, next, &ROTATING, &home()).0, "another key");
+        // Nor does anybody hear that the family is over by now.
+        let expired = Family {
+            idle_deadline: Some(at(1)),
+            ..stolen.clone()
+        };
+        assert_eq!(present(&expired, 2, &ROTATING, &home()).0, "another key");
+    }
+    let fixed = Policy {
+        rotating: false,
+        ..ROTATING
+    };
+    let (_, stolen) = present(&bound(FamilyKind::Offline, None), 1, &fixed, &thief);
+    assert_eq!(present(&stolen, 1, &fixed, &thief).0, "exchanged");
+    assert_eq!(present(&stolen, 1, &fixed, &home()).0, "ended");
 }

@@ -3,7 +3,7 @@
 use crate::common::{client, strings};
 use tenure_protocol::RefusalReason;
 use tenure_protocol::model::{Api, ApiScope, AppType, Client};
-use tenure_protocol::scope::{Granted, Ground, check, grant, missing_consent};
+use tenure_protocol::scope::{Granted, Ground, check, grant, missing_consent, to_be_had};
 
 fn api(offline: bool, online: bool) -> Api {
     Api {
@@ -42,6 +42,22 @@ fn the_standard_scopes_need_no_api() {
     assert_eq!(granted.text(), asked);
     assert!(granted.openid && !granted.offline && !granted.online);
     assert_eq!(granted.dropped, []);
+}
+
+#[test]
+fn what_cannot_be_had_is_not_asked_about() {
+    let own = client(AppType::Spa);
+    let asked = "openid email read delete email offline_access";
+    let table = [
+        (None, "openid email offline_access"),
+        (Some(api(false, false)), "openid email read"),
+        (Some(api(true, false)), "openid email read offline_access"),
+    ];
+    for (api, expected) in table {
+        assert_eq!(to_be_had(asked, &own, api.as_ref()).join(" "), expected);
+    }
+    let bare = without_refresh();
+    assert_eq!(to_be_had("openid offline_access", &bare, None), ["openid"]);
 }
 
 #[test]

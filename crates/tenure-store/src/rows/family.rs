@@ -43,6 +43,8 @@ struct Body {
 struct History {
     consumed: Vec<Consumed>,
     rotated_by: Origin,
+    #[serde(default)]
+    bearer_until: u32,
     foreign_repeats: u32,
     foreign_repeat_generation: u32,
 }
@@ -222,6 +224,7 @@ pub(super) fn history(family: &Family) -> Result<String, StoreError> {
     to_json(&History {
         consumed: family.consumed.clone(),
         rotated_by: family.rotated_by.clone(),
+        bearer_until: family.bearer_until,
         foreign_repeats: family.foreign_repeats,
         foreign_repeat_generation: family.foreign_repeat_generation,
     })
@@ -271,6 +274,7 @@ pub(super) fn read_at(row: &Row<'_>, first: usize) -> Result<Family, StoreError>
         acr: body.acr,
         claims: body.claims,
         rotated_by: history.rotated_by,
+        bearer_until: history.bearer_until,
         foreign_repeats: history.foreign_repeats,
         foreign_repeat_generation: history.foreign_repeat_generation,
         end: read_end("families", family_id, row, first + 13)?,

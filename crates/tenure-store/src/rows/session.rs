@@ -288,9 +288,9 @@ impl Tx<'_> {
     }
 
     /// Looks at `most` sessions after `from` whose absolute deadline passed before `before`, and
-    /// removes those of which no family lives at `now`, with everything that hangs on them. Tells how
-    /// many, and where to go on; `None` at the end. A session that stays is looked at once a round,
-    /// however many there are.
+    /// removes those of which no family lives at `now` and of whose end nobody is still to be told, with
+    /// everything that hangs on them. Tells how many, and where to go on; `None` at the end. A session
+    /// that stays is looked at once a round, however many there are.
     pub fn sweep_sessions(
         &self,
         from: SweepCursor,
@@ -317,14 +317,15 @@ impl Tx<'_> {
         )?;
         let mut removed = 0;
         for session in &due {
-            let lives = self.query_first(
+            let stays = self.query_first(
                 "SELECT 1 FROM families WHERE sid = $1 AND ended_at IS NULL \
                  AND (idle_deadline IS NULL OR idle_deadline > $2) \
-                 AND (absolute_deadline IS NULL OR absolute_deadline > $2) LIMIT 1",
+                 AND (absolute_deadline IS NULL OR absolute_deadline > $2) \
+                 UNION ALL SELECT 1 FROM deliveries WHERE sid = $1 AND state = 'pending' LIMIT 1",
                 &[session.sid.as_slice().into(), now.into()],
                 |_| Ok(()),
             )?;
-            if lives.is_none() {
+            if stays.is_none() {
                 self.remove_session(&session.sid)?;
                 removed += 1;
             }

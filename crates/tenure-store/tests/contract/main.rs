@@ -164,6 +164,7 @@ contract! {
     sweep {
         a_session_goes_with_all_that_hangs_on_it
         a_session_stays_while_a_family_of_it_lives
+        a_session_stays_while_somebody_is_to_be_told_of_its_end
         every_sweep_takes_only_what_is_due_and_at_most_so_many
         logs_are_swept_by_id
         what_has_expired_is_still_there_until_swept

@@ -118,6 +118,7 @@ pub fn families_change(fresh: &Fresh) {
             idle_deadline: news.idle_deadline,
             absolute_deadline: news.absolute_deadline,
             rotated_by: news.rotated_by,
+            bearer_until: news.bearer_until,
             foreign_repeats: news.foreign_repeats,
             foreign_repeat_generation: news.foreign_repeat_generation,
             end: news.end,

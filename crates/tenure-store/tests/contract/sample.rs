@@ -81,6 +81,7 @@ pub fn family(n: u32) -> Family {
         acr: None,
         claims: None,
         rotated_by: Origin::default(),
+        bearer_until: 0,
         foreign_repeats: 0,
         foreign_repeat_generation: 0,
         end: None,

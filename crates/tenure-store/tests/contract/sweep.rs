@@ -7,7 +7,7 @@ use tenure_protocol::Timestamp;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::EndReason;
-use tenure_store::{Store, StoreError, SweepCursor, ThrottleRow, Tx};
+use tenure_store::{Delivery, DeliveryState, Store, StoreError, SweepCursor, ThrottleRow, Tx};
 
 fn insert_all(store: &Store, n: u32, family: Family) {
     write(store, move |tx| {
@@ -119,6 +119,40 @@ pub fn a_session_stays_while_a_family_of_it_lives(fresh: &Fresh) {
     assert_eq!(left(&store, 5), [1, 2, 1, 1]);
     assert_eq!(sweep(&store, due, due.plus(HOUR), 99), 2);
     assert_eq!(left(&store, 1), [1; 4]);
+}
+
+/// Invariant 4: whoever is still to be told of the end is told, however long ago the deadline was.
+pub fn a_session_stays_while_somebody_is_to_be_told_of_its_end(fresh: &Fresh) {
+    let store = fresh.open();
+    let due = NOW.plus(10 * DAY);
+    for n in 1..=2 {
+        insert_all(&store, n, bound(n));
+    }
+    let settled = write(&store, move |tx| {
+        for n in 1..=2 {
+            let ended = sample::session(n).ended(sample::end(EndReason::Absolute));
+            let families = tx.families_of_session(&sid(n))?;
+            tx.end_session(&ended, &families, &sample::log(&n.to_string(), "u"))?;
+        }
+        let told = tx.deliveries_of_session(&sid(1))?.remove(0);
+        tx.settle_delivery(&Delivery {
+            state: DeliveryState::Delivered,
+            ..told
+        })
+    });
+    assert!(settled);
+    assert_eq!(sweep(&store, due, due, 9), 1);
+    assert_eq!(left(&store, 1), [0; 4]);
+    assert_eq!(left(&store, 2), [1; 4]);
+    write(&store, |tx| {
+        let row = tx.deliveries_of_session(&sid(2))?.remove(0);
+        tx.settle_delivery(&Delivery {
+            state: DeliveryState::Dead,
+            ..row
+        })
+    });
+    assert_eq!(sweep(&store, due, due, 9), 1);
+    assert_eq!(left(&store, 2), [0; 4]);
 }
 
 type Sweep = fn(&Tx<'_>, Timestamp, i64) -> Result<usize, StoreError>;

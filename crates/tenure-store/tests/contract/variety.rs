@@ -173,6 +173,7 @@ impl Dice {
                 user_agent: self.text(),
                 jkt: self.maybe(Self::text),
             },
+            bearer_until: self.count(),
             foreign_repeats: self.count(),
             foreign_repeat_generation: self.count(),
             end: self.end(),

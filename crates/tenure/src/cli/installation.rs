@@ -5,7 +5,7 @@ use crate::app::{Macs, clock_offset};
 use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::crypto::master::Master;
-use crate::database::{Pool, open_master, open_store};
+use crate::database::{Pool, must_be_here, open_master, open_store};
 use crate::entropy::Entropy;
 use anyhow::bail;
 use clap::Args;
@@ -74,6 +74,7 @@ impl Installation {
             ..Pool::default()
         };
         let store = open_store(&url, pool, true)?;
+        must_be_here(&store)?;
         let master = open_master(&store, &url, self.key_file.as_deref(), &Entropy::system())?;
         let macs = Macs::derive(&master);
         Ok(Opened {

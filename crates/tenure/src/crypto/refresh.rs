@@ -76,6 +76,7 @@ mod tests {
             acr: None,
             claims: None,
             rotated_by: Origin::default(),
+            bearer_until: 0,
             foreign_repeats: 0,
             foreign_repeat_generation: 0,
             end: None,

@@ -6,6 +6,7 @@ use super::issue::userinfo_audience;
 use crate::app::App;
 use crate::crypto::jwt::TokenKind;
 use crate::crypto::keys::is_current;
+use crate::settings::Settings;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tenure_protocol::dpop::ProofFault;
@@ -65,7 +66,7 @@ pub async fn check(
     let Some(claims) = ring.verify(token, TokenKind::Access, &app.issuer) else {
         return Ok(None);
     };
-    if !is_current(&claims, now) {
+    if !is_current(&claims, now) || !still_registered(&app.settings.current(), &claims) {
         return Ok(None);
     }
     let fresh = claims.clone();
@@ -87,10 +88,21 @@ pub async fn userinfo_claims(
     let ring = app.ring_with(|ring| ring.knows(token)).await;
     let claims = ring.verify(token, TokenKind::Access, &app.issuer);
     let claims = claims.ok_or(invalid)?;
-    if !has_audience(&claims, &userinfo_audience(app)) {
+    let registered = still_registered(&app.settings.current(), &claims);
+    if !registered || !has_audience(&claims, &userinfo_audience(app)) {
         return Err(invalid);
     }
     presented.fits(&claims).map(|()| claims)
+}
+
+/// Whether there still is the client that a token was issued to, and a machine still has the grant that it
+/// was issued by: who took either away has decided about the tokens too (invariant 5).
+fn still_registered(settings: &Settings, claims: &Map<String, Value>) -> bool {
+    let client_id = client_id_of(claims);
+    let mut grants = settings.client_grants.keys();
+    let is_machine = !claims.contains_key("sid");
+    settings.client(client_id).is_some()
+        && (!is_machine || grants.any(|(id, aud)| id == client_id && has_audience(claims, aud)))
 }
 
 /// Whether what a token hangs on besides its session still stands: its family, if it names one, and

@@ -44,11 +44,16 @@ fn send(app: &App, settings: &Settings, target: &Target, mut answer: Answer) -> 
     {
         answer.push(("iss", app.issuer.clone()));
     }
+    // A browser hands over to an application on the device where a redirect comes from a person's click,
+    // and not where a page goes on by itself.
+    let leave = if target.redirect.native {
+        redirect
+    } else {
+        onward
+    };
     let mut response = match target.mode {
-        ResponseMode::Query => redirect(with_query(target.redirect.uri(), &answer)),
-        ResponseMode::Fragment => {
-            redirect(format!("{}#{}", target.redirect.uri(), encode(&answer)))
-        }
+        ResponseMode::Query => leave(with_query(target.redirect.uri(), &answer)),
+        ResponseMode::Fragment => leave(format!("{}#{}", target.redirect.uri(), encode(&answer))),
         ResponseMode::FormPost => pages::form_post(app, target.redirect.uri(), &answer),
         ResponseMode::WebMessage => pages::web_message(app, &target.redirect.origin(), &answer),
     };
@@ -68,6 +73,22 @@ pub fn redirect(location: String) -> Response {
         Ok(location) => (StatusCode::FOUND, [(header::LOCATION, location)]).into_response(),
         Err(error) => crate::respond::broken(&error.into()),
     }
+}
+
+/// Marks a redirect that leaves for a site. A browser applies the `form-action` of our page to all that
+/// follows its form, and where the site sends people on to nobody knows: after a form the router makes a
+/// page of it that goes on by itself (decision 171).
+#[derive(Clone, Copy, Debug)]
+pub struct Leaves;
+
+/// A redirect to a site that is not ours.
+pub fn onward(location: String) -> Response {
+    let is_site = location.starts_with("https://") || location.starts_with("http://");
+    let mut response = redirect(location);
+    if is_site {
+        response.extensions_mut().insert(Leaves);
+    }
+    response
 }
 
 fn encode(answer: &Answer) -> String {

@@ -329,16 +329,17 @@ async fn start_session(
     let (inner, counted) = (context.clone(), counted.clone());
     let started = context.app.store.write(move |tx| {
         let user_id = verified.user.user_id.as_str();
-        if !still_holds(&verified, tx.user(user_id)?.as_ref()) {
+        let user = tx.user(user_id)?;
+        let Some(user) = user.filter(|user| still_holds(&verified, user)) else {
             return Ok(None);
-        }
+        };
         let password = Factor {
             name: "pwd".to_owned(),
             at: inner.now,
             ..Factor::default()
         };
         let proven = Proven {
-            user_id,
+            user: &user,
             secret: &secret,
             factors: &[password],
             upstream_deadline: None,
@@ -356,10 +357,10 @@ async fn start_session(
     }))
 }
 
-/// Whether what was verified outside the transaction is still so: the user is there, not blocked, and
-/// has the password that was checked.
-fn still_holds(verified: &UserRow, now: Option<&UserRow>) -> bool {
-    now.is_some_and(|now| !now.user.blocked && now.password_hash == verified.password_hash)
+/// Whether what was verified outside the transaction is still so: the user is not blocked, and has the
+/// password that was checked.
+fn still_holds(verified: &UserRow, now: &UserRow) -> bool {
+    !now.user.blocked && now.password_hash == verified.password_hash
 }
 
 #[cfg(test)]
@@ -380,20 +381,19 @@ mod tests {
         };
         let verified = row("old", false);
         let table = [
-            (Some(row("old", false)), true),
-            (Some(row("new", false)), false),
-            (Some(row("old", true)), false),
+            (row("old", false), true),
+            (row("new", false), false),
+            (row("old", true), false),
             (
-                Some(UserRow {
+                UserRow {
                     password_hash: None,
                     ..row("old", false)
-                }),
+                },
                 false,
             ),
-            (None, false),
         ];
         for (now, expected) in table {
-            assert_eq!(still_holds(&verified, now.as_ref()), expected, "{now:?}");
+            assert_eq!(still_holds(&verified, &now), expected, "{now:?}");
         }
     }
 }

@@ -6,17 +6,18 @@ use super::transaction::Transaction;
 use super::upstream::left;
 use crate::http::SessionCookie;
 use crate::tenant_log::{Entry, kind};
+use crate::users;
 use ::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use tenure_protocol::model::CookieMode;
 use tenure_protocol::session::{End, EndReason, Factor, Login, Session};
 use tenure_protocol::{Sid, Timestamp};
-use tenure_store::{Notice, StoreError, Tx};
+use tenure_store::{Notice, StoreError, Tx, UserRow};
 
 /// Who proved themselves, and how. The caller has checked it in the transaction that starts the session.
 #[derive(Clone, Copy, Debug)]
 pub struct Proven<'a> {
-    pub user_id: &'a str,
+    pub user: &'a UserRow,
     /// Of the cookie.
     pub secret: &'a [u8; 32],
     pub factors: &'a [Factor],
@@ -31,7 +32,8 @@ pub fn start(
     proven: &Proven<'_>,
     fresh_sid: Sid,
 ) -> Result<Session, StoreError> {
-    let user_id = proven.user_id;
+    let user_id = proven.user.user.user_id.as_str();
+    users::forget_the_future(tx, proven.user, context.now)?;
     let persistent = context.settings.tenant.session_cookie.mode == CookieMode::Persistent;
     let login = Login {
         user_id: user_id.to_owned(),

@@ -58,6 +58,21 @@ pub fn go_on(app: &App, reader: Reader<'_>, target: String) -> Response {
     page(StatusCode::OK, &template, "")
 }
 
+/// A page that goes on by itself in place of a redirect: what a redirect continues may be a form, and
+/// its page's `form-action` would have to allow where it ends (decisions 102 and 171).
+pub fn by_page(app: &App, reader: Reader<'_>, response: Response) -> Response {
+    let target = response.headers().get(header::LOCATION);
+    let Some(target) = target.and_then(|target| target.to_str().ok()) else {
+        return response;
+    };
+    let mut page = go_on(app, reader, target.to_owned());
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut()
+            .append(header::SET_COOKIE, cookie.clone());
+    }
+    page
+}
+
 pub fn still_signed_in(app: &App, reader: Reader<'_>) -> Response {
     let frame = frame(app, reader);
     let (title, lines) = (

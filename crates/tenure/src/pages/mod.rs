@@ -6,7 +6,7 @@ mod responses;
 mod signed_out;
 pub mod text;
 
-pub use messages::{broken, error, go_on, logout_refused, start_over, still_signed_in};
+pub use messages::{broken, by_page, error, go_on, logout_refused, start_over, still_signed_in};
 pub use responses::{form_post, web_message};
 pub use signed_out::{SignedOut, StillThere, signed_out};
 

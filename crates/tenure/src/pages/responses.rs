@@ -6,7 +6,6 @@ use crate::oidc::answer::Answer;
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
-use tenure_protocol::redirect::source_of;
 
 #[derive(Template)]
 #[template(path = "form_post.html")]
@@ -16,12 +15,13 @@ struct FormPostTemplate<'a> {
     nonce: &'a str,
 }
 
-/// OAuth 2.0 Form Post Response Mode 1.0: submits itself, with a button for browsers without script.
+/// OAuth 2.0 Form Post Response Mode 1.0: submits itself, with a button for browsers without script. Where
+/// the application sends people on to afterwards nobody knows, and a browser would apply a `form-action` to
+/// that as well (decision 171): there is none, on a page whose one form is ours.
 pub fn form_post(app: &App, action: &str, fields: &Answer) -> Response {
     let nonce = app.entropy.token(16);
-    let target = source_of(action);
     let csp = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; form-action {target}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'"
     );
     match (FormPostTemplate {
         action,

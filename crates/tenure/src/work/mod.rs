@@ -8,7 +8,7 @@ pub mod keys;
 pub mod outbox;
 pub mod signals;
 pub mod streams;
-mod sweep;
+pub mod sweep;
 pub mod user_ends;
 
 use crate::app::App;
@@ -18,12 +18,15 @@ use tenure_protocol::Timestamp;
 use tenure_store::StoreError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The running workers; dropping it ends them.
 #[derive(Debug)]
 pub struct Workers {
     app: Arc<App>,
     tasks: JoinSet<()>,
+    /// The log's, which hears of what the others do until they end.
+    log: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -31,7 +34,6 @@ pub struct Workers {
 pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> Workers {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    tasks.spawn(until(stopping.clone(), log));
     tasks.spawn(until(stopping.clone(), keys::run(app.clone())));
     tasks.spawn(until(stopping.clone(), sweep::run(app.clone())));
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
@@ -43,9 +45,12 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), census::run(app.clone())));
     // It ends by itself: what it has sent must not be forgotten.
     tasks.spawn(outbox::run(app.clone(), stopping));
+    let mut last = JoinSet::new();
+    last.spawn(log);
     Workers {
         app: app.clone(),
         tasks,
+        log: last,
         stop,
     }
 }
@@ -56,6 +61,10 @@ impl Workers {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
         sweep::give_up(&self.app).await;
+        self.app.log.close();
+        if timeout(LAST_ENTRIES, self.log.join_next()).await.is_err() {
+            tracing::warn!("the last entries of the tenant log could not be written");
+        }
     }
 }
 
@@ -65,6 +74,9 @@ async fn until(mut stopping: watch::Receiver<bool>, work: impl Future<Output = (
         _ = stopping.wait_for(|stop| *stop) => {}
     }
 }
+
+/// How long the log may take for what it still holds.
+const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
 /// How long a worker sleeps at most, in milliseconds: what begins meanwhile, also on another server, may
 /// be due before what it waits for.

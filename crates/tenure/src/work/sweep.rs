@@ -56,9 +56,10 @@ pub async fn run(app: Arc<App>) {
             }
         }
         if now >= sessions_at {
-            sessions_at = now.plus(SESSION_INTERVAL);
-            if let Err(error) = sweep_sessions(&app, now).await {
-                tracing::error!(%error, "sweeping sessions failed");
+            match sessions(&app, now).await {
+                Ok(true) => sessions_at = now.plus(SESSION_INTERVAL),
+                Ok(false) => tracing::debug!("sessions whose time is over are to be ended first"),
+                Err(error) => tracing::error!(%error, "sweeping sessions failed"),
             }
         }
     }
@@ -98,8 +99,14 @@ async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError
     }
 }
 
-/// Once past all sessions whose time is long over.
-async fn sweep_sessions(app: &App, now: Timestamp) -> Result<(), StoreError> {
+/// Once past all sessions whose time is long over. `false`: there are some whose end nobody has noticed
+/// yet, after a long outage or a leap of the clock; they must not go before it is told to those who
+/// relied on them.
+pub async fn sessions(app: &App, now: Timestamp) -> Result<bool, StoreError> {
+    let next = app.store.read(|tx| tx.next_due_session()).await?;
+    if next.is_some_and(|due| due <= now) {
+        return Ok(false);
+    }
     let before = now.plus(-app.config.retention.sessions);
     let mut from = Some(SweepCursor::default());
     while let Some(cursor) = from {
@@ -110,7 +117,7 @@ async fn sweep_sessions(app: &App, now: Timestamp) -> Result<(), StoreError> {
         from = next;
         pause().await;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Lets requests through between the batches.

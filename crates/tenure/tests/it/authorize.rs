@@ -140,7 +140,7 @@ async fn g1_id_token_by_form_post() {
     assert!(
         answer
             .header("content-security-policy")
-            .contains("form-action http://localhost:3001")
+            .contains("frame-ancestors 'none'")
     );
     let token = answer
         .body
@@ -375,11 +375,12 @@ async fn third_party_clients_need_consent_which_is_remembered() {
             .answered("code")
             .is_some()
     );
-    assert_eq!(
-        browser.get(&request(&[("prompt", "consent")])).await.status,
-        StatusCode::OK,
-        "asked again"
-    );
+    let again = browser.get(&request(&[("prompt", "consent")])).await;
+    assert_eq!(again.status, StatusCode::OK, "asked again");
+    assert!(again.body.contains("See your e-mail address"), "{again:?}");
+    // A first-party client too can have people asked, about what it asks for.
+    let own = browser.get(&spa(&[("prompt", "consent")])).await;
+    assert!(own.body.contains("See your e-mail address"), "{own:?}");
     let more = browser
         .get(&request(&[("prompt", "none"), ("scope", "openid phone")]))
         .await;

@@ -118,11 +118,32 @@ async fn a_session_bound_token_rotates_until_a_key_is_proven() {
     let bound = holder.refresh(&world, &second).await;
     assert_eq!(bound.status, StatusCode::OK, "{bound:?}");
     assert!(bound.json().get("refresh_token").is_none());
-    assert_eq!(
-        browser.refresh("spa", &second).await.error(),
-        "invalid_grant"
-    );
     assert_eq!(holder.refresh(&world, &second).await.status, StatusCode::OK);
+}
+
+/// Whoever steals a refresh token that no key protects, and binds it to a key of their own, is found out
+/// when its owner comes with it.
+#[tokio::test]
+async fn a_stolen_token_that_a_thief_bound_ends_when_its_owner_uses_it() {
+    for asked in [OFFLINE, ONLINE] {
+        let world = World::new().await;
+        let (thief, mut browser) = (Holder::new(), world.browser());
+        let tokens = browser.tokens(&asked).await;
+        let stolen = text(&tokens, "refresh_token").to_owned();
+        let taken = thief.refresh(&world, &stolen).await;
+        assert_eq!(taken.status, StatusCode::OK, "{taken:?}");
+        let taken = taken.json();
+        let kept = taken["refresh_token"].as_str().unwrap_or(&stolen);
+        assert_eq!(thief.refresh(&world, kept).await.status, StatusCode::OK);
+        assert_eq!(
+            browser.refresh("spa", &stolen).await.error(),
+            "invalid_grant"
+        );
+        let answer = thief.refresh(&world, kept).await;
+        assert_eq!(answer.error(), "invalid_grant", "{answer:?}");
+        let alarms = world.log("ferrt").await;
+        assert_eq!(alarms.len(), 1, "{alarms:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 use crate::world::{OFFLINE, World, authorize, silent, spa};
 use std::collections::BTreeMap;
-use tenure::work::expiry;
+use tenure::config::{Retention, RetentionConfig};
+use tenure::work::{expiry, sweep};
 use tenure_protocol::session::{EndReason, Rule, Session};
 use tenure_protocol::{Sid, Timestamp};
+use tenure_store::{Delivery, DeliveryState, Tx};
 
 /// lesson goauthentik#25826: an hour after the last token expired the forum is still told.
 #[tokio::test]
@@ -149,6 +151,49 @@ async fn many_sessions_in_one_minute_each_end_at_their_own_instant() {
         world.clock.advance(10);
     }
     assert_eq!(world.log("session_revoked").await.len(), 300);
+}
+
+/// Invariant 4: nothing is swept before everybody was told, however late the end is noticed.
+#[tokio::test]
+async fn what_nobody_has_noticed_yet_is_not_swept() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    browser.tokens(&[]).await;
+    let sid = browser.sid();
+    // The server was off for two months.
+    world.clock.advance(60 * 86_400);
+    let now = world.clock.now();
+    assert!(!sweep::sessions(&world.app, now).await.unwrap());
+    assert_eq!(world.session(sid).await.end, None);
+    expiry::round(&world.app).await.unwrap();
+    assert!(sweep::sessions(&world.app, now).await.unwrap());
+    let rows = move |tx: &Tx<'_>| tx.claim_deliveries(Timestamp::from_seconds(i64::MAX), now, 9);
+    let told = world.app.store.write(rows).await.unwrap();
+    assert_eq!(told.len(), 1, "the relying party is still to be told");
+    let delivered = Delivery {
+        state: DeliveryState::Delivered,
+        ..told[0].clone()
+    };
+    let settled = world
+        .app
+        .store
+        .write(move |tx| tx.settle_delivery(&delivered));
+    assert!(settled.await.unwrap());
+    assert!(sweep::sessions(&world.app, now).await.unwrap());
+    let left = world.app.store.read(move |tx| tx.session(&sid));
+    assert_eq!(left.await.unwrap(), None);
+}
+
+/// For a day everybody who took part may ask how it ended, whatever the retention.
+#[test]
+fn a_session_is_kept_for_a_day_at_least() {
+    for (sessions_days, seconds) in [(0, 86_400), (1, 86_400), (30, 2_592_000)] {
+        let days = RetentionConfig {
+            sessions_days,
+            logs_days: 0,
+        };
+        assert_eq!(Retention::from(days).sessions, seconds);
+    }
 }
 
 /// A row that nobody can read must not keep the others alive.

@@ -248,6 +248,46 @@ async fn a_non_persistent_session_has_a_cookie_without_expiry_and_limits_of_its_
     );
 }
 
+/// CVE-2025-11429: who was remembered when remembering was on is not remembered for ever.
+#[tokio::test]
+async fn cve_2025_11429_sessions_are_no_longer_remembered_once_that_is_switched_off() {
+    let world = World::new().await;
+    world
+        .apply("tenant: {idle_session_lifetime: 720, session_lifetime: 2000, idle_ephemeral_session_lifetime_in_minutes: 5, ephemeral_session_lifetime: 2}")
+        .await;
+    let (mut idle, mut active) = (world.browser(), world.browser());
+    idle.sign_in(&spa(&[])).await;
+    active.sign_in(&spa(&[])).await;
+    world
+        .apply("tenant: {session_cookie: {mode: non-persistent}}")
+        .await;
+    for _ in 0..29 {
+        world.clock.advance(240);
+        let answer = active.get(&silent(&[])).await.message();
+        assert!(answer.0["code"].is_string(), "{answer:?}");
+    }
+    assert_eq!(
+        idle.get(&silent(&[])).await.message().0["error"],
+        "login_required"
+    );
+    world.clock.advance(240);
+    assert_eq!(
+        active.get(&silent(&[])).await.message().0["error"],
+        "login_required",
+        "two hours in all"
+    );
+    // The other way round nobody is remembered who was not asked to be: a raised limit waits for a login.
+    active.sign_in(&spa(&[])).await;
+    world
+        .apply("tenant: {session_cookie: {mode: persistent}}")
+        .await;
+    world.clock.advance(300);
+    assert_eq!(
+        active.get(&silent(&[])).await.message().0["error"],
+        "login_required"
+    );
+}
+
 /// CVE-2025-12110, Rauthy 0.32.4 (#1208): authorization runs again at each refresh.
 #[tokio::test]
 async fn a_disabled_client_or_a_removed_scope_bites_at_the_next_use() {

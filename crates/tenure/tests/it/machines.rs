@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Value, json};
+use tenure_store::DocumentKind;
 
 const MACHINE: [(&str, &str); 3] = [
     ("grant_type", "client_credentials"),
@@ -64,6 +65,61 @@ async fn client_credentials_give_what_the_grant_allows_and_never_a_refresh_token
         )
         .await;
     assert_eq!(public.error(), "unauthorized_client");
+}
+
+/// What a client or a machine's grant was removed for ends with it, and not when its tokens do.
+#[tokio::test]
+async fn tokens_of_a_client_that_is_gone_are_worth_nothing() {
+    let world = World::new().await;
+    world.apply("clients: [{client_id: reader, client_secret: reader-secret, name: Reader, app_type: non_interactive}]
+clientGrants: [{client_id: Reader, audience: 'https://api.example.com', scope: ['read:x']}]").await;
+    let mut browser = world.browser();
+    let asked = [
+        ("scope", "openid read:x"),
+        ("audience", "https://api.example.com"),
+    ];
+    let of_person = browser.tokens(&asked).await["access_token"].clone();
+    let machine = and(&MACHINE, &[("audience", "https://api.example.com")]);
+    let of_machine = world.post("/oauth/token", &machine).await.json()["access_token"].clone();
+    let ask = async || {
+        let mut told = Vec::new();
+        for token in [&of_person, &of_machine] {
+            let pairs = [
+                ("client_id", "reader"),
+                ("client_secret", "reader-secret"),
+                ("token", token.as_str().unwrap()),
+            ];
+            let answer = world.post("/oauth/introspect", &pairs).await.json();
+            told.push(answer["active"].as_bool().unwrap());
+        }
+        for path in ["/userinfo", "/session/status"] {
+            let bearer = format!("Bearer {}", of_person.as_str().unwrap());
+            let answer = crate::holder::present(&world, ("GET", path), &bearer, &[]).await;
+            told.push(answer.status == StatusCode::OK);
+        }
+        told
+    };
+    let remove = async |kind, id: String| {
+        let gone = world
+            .app
+            .store
+            .write(move |tx| tx.delete_document(kind, &id));
+        assert!(gone.await.unwrap());
+        world.app.reload_if_changed().await.unwrap();
+    };
+    assert_eq!(ask().await, [true, true, true, true]);
+    let grants = world
+        .app
+        .store
+        .read(|tx| tx.documents(DocumentKind::ClientGrant))
+        .await
+        .unwrap();
+    let mut grants = grants.into_iter();
+    let grant = grants.find(|grant| grant.body.contains("\"machine\""));
+    remove(DocumentKind::ClientGrant, grant.unwrap().id).await;
+    assert_eq!(ask().await, [true, false, true, true]);
+    remove(DocumentKind::Client, "spa".to_owned()).await;
+    assert_eq!(ask().await, [false; 4]);
 }
 
 #[tokio::test]

@@ -233,3 +233,44 @@ async fn very_many_sessions_end_a_few_at_a_time() {
         world.clock.now()
     );
 }
+
+/// A clock that was ahead when a password was set, or a user was made, and was put right since: whoever
+/// proves themselves now is signed in, and what that change ended stays ended.
+#[tokio::test]
+async fn a_clock_that_was_set_back_locks_nobody_out() {
+    let world = World::new().await;
+    let mut old = world.browser();
+    let tokens = old.tokens(&OFFLINE).await;
+    let year = 365 * 86_400;
+    // Before and after the worker came to it.
+    for worked in [false, true] {
+        let ahead = world.clock.now().plus(year);
+        let changed = world.app.store.write(move |tx| {
+            let row = tx.user("auth0|ada")?.unwrap();
+            let hash = row.password_hash.clone().unwrap();
+            let tail = worked.to_string();
+            users::set_password(tx, row, hash, Occasion::command_line(ahead), &tail)
+        });
+        changed.await.unwrap();
+        if worked {
+            user_ends::round(&world.app).await.unwrap();
+        }
+        let mut browser = world.browser();
+        let tokens = browser.tokens(&OFFLINE).await;
+        user_ends::round(&world.app).await.unwrap();
+        let silent = browser.get(&silent(&[])).await.message();
+        assert!(silent.0["code"].is_string(), "{silent:?}");
+        let refreshed = browser
+            .refresh("spa", tokens["refresh_token"].as_str().unwrap())
+            .await;
+        assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
+        let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+        let answer = crate::holder::present(&world, ("GET", "/userinfo"), &bearer, &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+    assert!(world.session(old.sid()).await.end.is_some());
+    let dead = old
+        .refresh("spa", tokens["refresh_token"].as_str().unwrap())
+        .await;
+    assert_eq!(dead.json()["reason"], "credential_change");
+}

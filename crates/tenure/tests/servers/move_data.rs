@@ -65,6 +65,13 @@ fn an_installation_moves_with_everything_that_lives_in_it() {
         let again = fleet.command(&arguments);
         assert!(!again.status.success());
         assert!(words(&again).contains("moved to"), "{}", words(&again));
+        // Nor does it take what nobody would hear of.
+        for arguments in [["user", "block", "ada@example.com"], ["keys", "roll", ""]] {
+            let arguments: Vec<&str> = arguments.into_iter().filter(|a| !a.is_empty()).collect();
+            let refused = fleet.command(&arguments);
+            assert!(!refused.status.success(), "{arguments:?}");
+            assert!(words(&refused).contains("moved to"), "{}", words(&refused));
+        }
         // The target goes on where the source was.
         let mut new = fleet.spawn(to, &[]);
         new.wait_until_ready();

@@ -98,7 +98,7 @@ fn advance_in(tx: &Tx<'_>, context: &Context) -> Result<Advance, StoreError> {
             }
         }
         (Step::Issue | Step::Login, _) => Ok(Advance::Login(over)),
-        (Step::Consent, _) => Ok(Advance::Consent(missing)),
+        (Step::Consent, _) => Ok(Advance::Consent(asked_about(context, missing))),
         (Step::Refuse(reason), _) => Ok(Advance::Refused(reason, over)),
     }
 }
@@ -238,6 +238,20 @@ pub fn missing_consent(context: &Context, given: &[String]) -> Vec<String> {
         .and_then(|aud| context.settings.api(aud));
     let api = api.map(AsRef::as_ref);
     scope::missing_consent(&context.request.scope, &context.client.client, api, given)
+}
+
+/// What the consent page names: what is missing, or all that is asked for where the application wants the
+/// person to be asked again. Nobody can agree to an empty list.
+fn asked_about(context: &Context, missing: Vec<String>) -> Vec<String> {
+    if !context.request.prompt.consent {
+        return missing;
+    }
+    let audience = issue::resolve_audience(context.request.audience.as_deref(), &context.settings);
+    let api = audience
+        .as_deref()
+        .and_then(|audience| context.settings.api(audience));
+    let api = api.map(AsRef::as_ref);
+    scope::to_be_had(&context.request.scope, &context.client.client, api)
 }
 
 /// The subject of the `id_token_hint`: an authentic ID token of ours, even expired. It names whom

@@ -89,7 +89,7 @@ pub async fn done(
             farewell::begin(app, headers, plan.clone(), behind).await
         }
         (Some(behind), _) if plan.federated => farewell::landing(app, headers, plan, behind),
-        (_, Some(address)) => answer::redirect(address),
+        (_, Some(address)) => answer::onward(address),
         (Some(behind), None) => farewell::landing(app, headers, plan, behind),
         (None, None) => pages::signed_out(app, plan.reader(headers), pages::SignedOut::default()),
     };

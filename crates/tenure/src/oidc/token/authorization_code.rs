@@ -255,6 +255,7 @@ fn new_family(request: &TokenRequest, code: &Code) -> Option<Family> {
         acr: code.acr.clone(),
         claims: code.claims.clone(),
         rotated_by: request.origin(),
+        bearer_until: 0,
         foreign_repeats: 0,
         foreign_repeat_generation: 0,
         end: None,

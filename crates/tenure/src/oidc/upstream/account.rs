@@ -72,7 +72,7 @@ pub fn sign_in(
     }
     let factors = authentication::factors(connection, proven, context.now);
     let who = sign_in::Proven {
-        user_id,
+        user: &user,
         secret,
         factors: &factors,
         upstream_deadline: arrival.upstream_deadline,

@@ -31,7 +31,7 @@ pub async fn handle(
 ) -> Response {
     let query = uri.query().unwrap_or_default();
     let response = come_back(app.clone(), caller, &headers, query).await;
-    super::by_page(&app, Reader::from(&headers), response)
+    pages::by_page(&app, Reader::from(&headers), response)
 }
 
 async fn come_back(app: Arc<App>, caller: Caller, headers: &HeaderMap, query: &str) -> Response {

@@ -168,22 +168,7 @@ pub async fn begin_for(
         headers,
         ui_locales: context.request.ui_locales.as_deref(),
     };
-    by_page(&context.app, reader, response)
-}
-
-/// A page that goes on by itself in place of a redirect: what a redirect continues may be a form, and
-/// its page's `form-action` would have to allow where it ends (decision 102).
-fn by_page(app: &App, reader: Reader<'_>, response: Response) -> Response {
-    let target = response.headers().get(header::LOCATION);
-    let Some(target) = target.and_then(|target| target.to_str().ok()) else {
-        return response;
-    };
-    let mut page = pages::go_on(app, reader, target.to_owned());
-    for cookie in response.headers().get_all(header::SET_COOKIE) {
-        page.headers_mut()
-            .append(header::SET_COOKIE, cookie.clone());
-    }
-    page
+    pages::by_page(&context.app, reader, response)
 }
 
 /// The login page once more, which says that it did not work; why, is in the log.
