@@ -14,6 +14,10 @@ pub const MOST_QUEUED: i64 = 1_000;
 /// Seconds after which a word that could not be verified is given up.
 pub const GIVE_UP_AFTER: i64 = 86_400;
 
+/// What an upstream session was ended by, and the rule that ended ours.
+pub const LOGOUT_TOKEN: &str = "logout_token";
+pub const REVOCATION: &str = "revocation";
+
 /// How far it reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

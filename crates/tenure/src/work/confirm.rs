@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tenure_protocol::Timestamp;
 use tenure_protocol::model::Connection;
 use tenure_protocol::session::{End, EndReason};
-use tenure_protocol::upstream::liveness::{Answer, Liveness, Outcome};
+use tenure_protocol::upstream::liveness::{Answer, CONFIRMATION, Liveness, Outcome};
 use tenure_protocol::upstream::{expiry, id_token};
 use tenure_store::{StoreError, Tx, UpstreamSession};
 use tokio::task::JoinSet;
@@ -21,9 +21,6 @@ const BATCH: i64 = 64;
 
 /// Seconds until a claim runs out: more than asking takes.
 const CLAIM: i64 = 120;
-
-/// What an upstream session was ended by.
-const ENDED_BY: &str = "confirmation";
 
 pub async fn run(app: Arc<App>) {
     let failed = "confirming upstream sessions failed; trying again";
@@ -242,7 +239,7 @@ fn settle(
             confirm_error: Some(why.clone()),
             sealed: None,
             ended_at: Some(judge.now),
-            ended_by: Some(ENDED_BY.to_owned()),
+            ended_by: Some(CONFIRMATION.to_owned()),
             ..row.clone()
         },
     };
@@ -271,7 +268,7 @@ fn settle(
                 reason: EndReason::UpstreamExpired,
                 by: format!("connection:{}", row.connection),
                 from: String::new(),
-                rule: ENDED_BY.to_owned(),
+                rule: CONFIRMATION.to_owned(),
             };
             sessions::end_session(tx, &session, end, judge)?;
             Ok("refused")

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tenure_protocol::model::Connection;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason, Session};
-use tenure_protocol::upstream::liveness::Liveness;
+use tenure_protocol::upstream::liveness::{CONFIRMATION, Liveness};
 use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{Notice, StoreError, Tx, UpstreamSession};
 
@@ -203,13 +203,13 @@ fn over(
     session: &Session,
     row: &UpstreamSession,
 ) -> Result<(), StoreError> {
-    tx.end_upstream_session(&row.sid, &row.connection, context.now, "confirmation")?;
+    tx.end_upstream_session(&row.sid, &row.connection, context.now, CONFIRMATION)?;
     let end = End {
         at: context.now,
         reason: EndReason::UpstreamExpired,
         by: format!("connection:{}", row.connection),
         from: context.caller.address.clone(),
-        rule: "confirmation".to_owned(),
+        rule: CONFIRMATION.to_owned(),
     };
     sessions::end_session(tx, session, end, context.judge())
 }
