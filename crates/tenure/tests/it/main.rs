@@ -59,6 +59,7 @@ mod upstream_confirm;
 mod upstream_findings;
 mod upstream_lanes;
 mod upstream_logout;
+mod upstream_logout_links;
 mod upstream_realm;
 mod upstream_revocation;
 mod upstream_told;
