@@ -57,6 +57,7 @@ mod upstream_chain;
 mod upstream_claims;
 mod upstream_confirm;
 mod upstream_findings;
+mod upstream_hanging;
 mod upstream_lanes;
 mod upstream_logout;
 mod upstream_logout_links;
