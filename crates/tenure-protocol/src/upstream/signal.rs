@@ -52,6 +52,12 @@ pub fn is_meant(
     named.is_none_or(|named| named == subject) && began_at <= heard_at
 }
 
+/// Whether an ID token is from before the provider's word that the person is signed out everywhere. Both
+/// instants are by its clock, to the second; of one second, the word counts.
+pub fn is_before_word(issued_at: Option<Timestamp>, told_at: Timestamp) -> bool {
+    issued_at.is_none_or(|issued_at| issued_at.seconds() <= told_at.seconds())
+}
+
 /// Whether a session of the person was there when it was heard.
 pub fn was_there(session: &Session, heard_at: Timestamp) -> bool {
     session.end.is_none() && session.proven_at() <= heard_at

@@ -366,3 +366,37 @@ pub fn what_is_to_be_confirmed_is_claimed_by_one_and_settled_once(fresh: &Fresh)
     assert!(!settle(former, over));
     assert_eq!(read(&store, |tx| tx.upstream_sessions(&sid(2))), [again]);
 }
+
+/// A login and a word about the same session at once: whoever comes second sees what the first did.
+pub fn a_word_and_who_listens_for_it_meet(fresh: &Fresh) {
+    let store = fresh.open();
+    let hear = |store: &Store| write(store, |tx| tx.hear_word("over", "a", NOW.plus(9)));
+    assert_eq!(hear(&store), Some((String::new(), NOW.plus(9))));
+    write(&store, |tx| tx.leave_word("over", "a", ("1", NOW.plus(5))));
+    write(&store, |tx| tx.leave_word("over", "a", ("2", NOW.plus(7))));
+    assert_eq!(hear(&store), Some(("2".to_owned(), NOW.plus(7))));
+    let (done, is_done) = std::sync::mpsc::channel();
+    let other = store.clone();
+    let second = store.clone();
+    let listener = std::thread::spawn(move || {
+        write(&other, move |tx| {
+            let word = tx.hear_word("over", "b", NOW.plus(9))?;
+            let speaker = std::thread::spawn(move || {
+                let seen = write(&second, |tx| {
+                    tx.leave_word("over", "b", ("3", NOW.plus(9)))?;
+                    tx.peek_once("session", "b")
+                });
+                done.send(()).unwrap_or_default();
+                seen
+            });
+            // Time enough for one that does not wait to be done, and to have seen nothing.
+            let waits = is_done.recv_timeout(std::time::Duration::from_millis(200));
+            assert!(waits.is_err(), "it did not wait");
+            tx.put_once("session", "b", "", NOW)?;
+            Ok((word, speaker))
+        })
+    });
+    let (word, speaker) = listener.join().unwrap();
+    assert_eq!(word, Some((String::new(), NOW.plus(9))));
+    assert!(speaker.join().unwrap().is_some(), "it saw the session");
+}

@@ -52,6 +52,7 @@ mod tenant_users;
 mod token;
 mod upstream;
 mod upstream_again;
+mod upstream_attacks;
 mod upstream_backchannel;
 mod upstream_chain;
 mod upstream_claims;
