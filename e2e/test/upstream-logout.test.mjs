@@ -103,6 +103,29 @@ test('E3: the same at a foreign provider that asks first, by a form of its own',
   assert.deepEqual(app.refused, []);
 });
 
+test('after a logout, a link of another site is asked about, and the SPA SDK still goes there and back', async () => {
+  const app = await open('corp');
+  await app.leave();
+  await signInAtCorp(app.page);
+  await app.arrive();
+  await app.signOut({ returnTo: shop.origin });
+  await app.page.waitForURL(`${shop.origin}/`);
+  // The same server by another name is another site.
+  await app.page.goto(shop.origin.replace('localhost', '127.0.0.1'));
+  const link = `${down.base}/v2/logout?client_id=shop&returnTo=${encodeURIComponent(shop.origin)}&federated`;
+  await app.page.evaluate((to) => { location.href = to; }, link);
+  await app.page.getByRole('button', { name: 'Sign out of Corp as well' }).waitFor();
+  await app.page.screenshot({ path: `${shots}signed-out-link-of-another-site.png` });
+  // The application itself, unmodified.
+  await app.page.goto(shop.origin);
+  await app.ready();
+  const back = app.page.waitForRequest((request) => request.url().startsWith(`${down.base}/logout/callback?`));
+  await app.signOut({ returnTo: shop.origin, federated: true });
+  await back;
+  await app.page.waitForURL(`${shop.origin}/`);
+  assert.deepEqual(app.refused, []);
+});
+
 for (const [look, options] of [
   ['desktop', { viewport: { width: 1100, height: 900 }, colorScheme: 'light' }],
   ['phone-dark', { viewport: { width: 390, height: 900 }, colorScheme: 'dark', locale: 'de-DE' }],

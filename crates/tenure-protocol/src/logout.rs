@@ -41,6 +41,13 @@ pub fn decide(
     }
 }
 
+/// Whether a navigation shows that the person, or a page of the application, wants it: what ends nothing
+/// here may still end a session at another provider (decision 160). `site`: the browser's `Sec-Fetch-Site`.
+/// `from_application`: whether its `Referer` is a page of the client, which no other site can claim.
+pub fn is_meant(site: Option<&str>, from_application: bool) -> bool {
+    from_application || matches!(site, Some("none" | "same-origin" | "same-site"))
+}
+
 /// Whether the parameters contradict each other: `client_id` must be in the hint's audience,
 /// `logout_hint` must be the hint's `sid`, where both are given.
 pub fn is_consistent(hint: &Hint, client_id: Option<&str>, logout_hint: Option<&str>) -> bool {

@@ -378,7 +378,7 @@ impl Session {
             (before, now) => before.or(now),
         };
         let absolute_deadline = earliest(self.absolute_deadline, upstream_deadline);
-        let idle = self.last_active_at.plus(self.limits.idle_timeout);
+        let idle = self.unconfirmed_idle_deadline();
         Self {
             confirm_deadline: deadline,
             upstream_deadline,
@@ -386,6 +386,12 @@ impl Session {
             absolute_deadline,
             ..self.clone()
         }
+    }
+
+    /// What the idle deadline would be if no provider had to be asked.
+    pub(crate) fn unconfirmed_idle_deadline(&self) -> Timestamp {
+        let idle = self.last_active_at.plus(self.limits.idle_timeout);
+        idle.min(self.absolute_deadline)
     }
 
     /// The same user proved themselves again: keeps `sid` and participants, renews the

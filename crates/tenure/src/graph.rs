@@ -81,6 +81,7 @@ pub struct FamilyNode {
     pub bound_to: Option<String>,
     pub last_exchanged_at: String,
     pub limits: Vec<Limit>,
+    /// Stored, or judged now: it is over although nobody has refreshed since.
     pub end: Option<Ending>,
 }
 
@@ -192,8 +193,8 @@ impl Graph {
             limits: session_limits(session, settings, caps),
             ends_first: first.map(|verdict| judged(verdict, far)),
             at_next_activity: stricter.map(|verdict| judged(verdict, far)),
+            applications: applications(rows, settings, (end.as_ref(), now)),
             end,
-            applications: applications(rows, settings),
             activities: rows.log.iter().map(activity).collect(),
         }
     }
@@ -316,7 +317,11 @@ fn session_limits(session: &Session, settings: &Settings, caps: &Caps) -> Vec<Li
         .collect()
 }
 
-fn applications(rows: &Rows, settings: &Settings) -> Vec<Application> {
+fn applications(
+    rows: &Rows,
+    settings: &Settings,
+    (session_end, now): (Option<&Ending>, Timestamp),
+) -> Vec<Application> {
     let mut all: Vec<Application> = rows
         .participants
         .iter()
@@ -331,7 +336,10 @@ fn applications(rows: &Rows, settings: &Settings) -> Vec<Application> {
                 .families
                 .iter()
                 .filter(|family| family.client_id == participant.client_id)
-                .map(|family| family_node(family, settings))
+                .map(|family| FamilyNode {
+                    end: family_end(family, session_end, now),
+                    ..family_node(family, settings)
+                })
                 .collect(),
             delivery: rows
                 .deliveries
@@ -342,6 +350,18 @@ fn applications(rows: &Rows, settings: &Settings) -> Vec<Application> {
         .collect();
     all.sort_by(|a, b| (&a.first_seen_at, &a.client_id).cmp(&(&b.first_seen_at, &b.client_id)));
     all
+}
+
+/// What has ended it; of a session-bound one, also what has ended its session.
+fn family_end(family: &Family, session_end: Option<&Ending>, now: Timestamp) -> Option<Ending> {
+    if let Some(end) = &family.end {
+        return Some(ending(end));
+    }
+    let own = family
+        .verdict(None, now)
+        .map(|verdict| judged(verdict, now));
+    let bound = session_end.filter(|_| family.kind == FamilyKind::Online);
+    own.or_else(|| bound.cloned())
 }
 
 fn family_node(family: &Family, settings: &Settings) -> FamilyNode {

@@ -12,36 +12,43 @@ const AFTER_ALL: Timestamp = Timestamp::from_millis(i64::MAX);
 pub(super) fn of(mut world: World) -> Vec<Layer> {
     let refused = Refused::at_the_end(&world);
     // What ends by itself takes along what is bound to it.
-    world.expire(AFTER_ALL);
+    world.pass_to_the_end(AFTER_ALL);
     let world = &world;
     let mut layers: Vec<Layer> = world.upstream.iter().map(upstream_layer).collect();
     let sessions = world
         .lives
         .iter()
         .zip(refused.sessions)
-        .map(|(life, refused)| Layer {
-            kind: LayerKind::Session,
-            client: None,
-            since: life.session.created_at,
-            activities: life.activities.clone(),
-            deadlines: life.deadlines.clone(),
-            end: session_end(&life.session, world.user),
-            refused_from: refused,
+        .map(|(life, refused)| {
+            let end = session_end(&life.session, world.user);
+            let refused_from = refused.filter(|refused| is_before(refused, end.as_ref()));
+            Layer {
+                kind: LayerKind::Session,
+                browser: named(&life.browser),
+                client: None,
+                connection: None,
+                since: life.session.created_at,
+                activities: life.activities.clone(),
+                deadlines: life.deadlines.clone(),
+                end,
+                refused_from,
+            }
         });
     layers.extend(sessions);
-    let mut clients: Vec<&str> = Vec::new();
+    let owner = |held: &Held| (browser(world, held), held.client.clone());
+    let mut owners: Vec<(Option<String>, String)> = Vec::new();
     for held in &world.held {
-        if !clients.contains(&held.client.as_str()) {
-            clients.push(&held.client);
+        if !owners.contains(&owner(held)) {
+            owners.push(owner(held));
         }
     }
-    for client in clients {
-        let mine = || world.held.iter().filter(|held| held.client == client);
+    for client in owners {
+        let mine = || world.held.iter().filter(|held| owner(held) == client);
         let families = world.held.iter().zip(&refused.families);
         layers.extend(
             families
-                .filter(|(held, _)| held.client == client)
-                .filter_map(|(held, refused)| family_layer(held, refused.clone())),
+                .filter(|(held, _)| owner(held) == client)
+                .filter_map(|(held, refused)| family_layer(world, held, refused.clone())),
         );
         layers.extend(last_token(world, mine(), LayerKind::AccessToken));
         layers.extend(last_token(world, mine(), LayerKind::IdToken));
@@ -63,7 +70,12 @@ impl Refused {
             (since < stored.since).then(|| layer_end(Verdict { since, ..today }, None))
         };
         let sessions = world.lives.iter().map(|life| {
-            let session = &life.session;
+            // What a provider says later may put this off; the settings do not wait for it.
+            let session = &Session {
+                confirm_deadline: None,
+                idle_deadline: life.session.unconfirmed_idle_deadline(),
+                ..life.session.clone()
+            };
             let today = world.settings.limits(session.persistent);
             stricter(
                 session.verdict(None, world.user, AFTER_ALL),
@@ -86,6 +98,19 @@ impl Refused {
     }
 }
 
+fn is_before(refused: &LayerEnd, end: Option<&LayerEnd>) -> bool {
+    end.is_none_or(|end| refused.at < end.at)
+}
+
+fn named(browser: &str) -> Option<String> {
+    (!browser.is_empty()).then(|| browser.to_owned())
+}
+
+/// Where a client holds it.
+fn browser(world: &World, held: &Held) -> Option<String> {
+    named(&world.lives.get(held.session)?.browser)
+}
+
 fn upstream_layer(upstream: &Upstream) -> Layer {
     let expires = upstream.expiry.map(|at| LayerEnd {
         at,
@@ -94,7 +119,9 @@ fn upstream_layer(upstream: &Upstream) -> Layer {
     });
     Layer {
         kind: LayerKind::Upstream,
+        browser: named(&upstream.browser),
         client: None,
+        connection: named(&upstream.connection),
         since: upstream.since,
         activities: upstream.activities.clone(),
         deadlines: upstream.deadlines.clone(),
@@ -103,14 +130,16 @@ fn upstream_layer(upstream: &Upstream) -> Layer {
     }
 }
 
-fn family_layer(held: &Held, refused_from: Option<LayerEnd>) -> Option<Layer> {
+fn family_layer(world: &World, held: &Held, refused_from: Option<LayerEnd>) -> Option<Layer> {
     let family = held.family.as_ref()?;
     Some(Layer {
         kind: match family.kind {
             FamilyKind::Offline => LayerKind::OfflineFamily,
             FamilyKind::Online => LayerKind::OnlineFamily,
         },
+        browser: browser(world, held),
         client: Some(held.client.clone()),
+        connection: None,
         since: held.since,
         activities: held.activities.clone(),
         deadlines: held.deadlines.clone(),
@@ -150,7 +179,9 @@ fn last_token<'h>(
     };
     Some(Layer {
         kind,
+        browser: browser(world, held),
         client: Some(held.client.clone()),
+        connection: None,
         since: held.since,
         activities: Vec::new(),
         deadlines: Vec::new(),

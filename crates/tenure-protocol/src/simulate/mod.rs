@@ -7,7 +7,7 @@ mod layers;
 mod world;
 
 use crate::limits::{Caps, Limits};
-use crate::model::{Api, Client, Tenant};
+use crate::model::{Api, Client, Connection, Tenant};
 use crate::session::EndReason;
 use crate::{RefusalReason, Timestamp};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub struct Settings {
     pub tenant: Tenant,
     pub clients: BTreeMap<String, Client>,
     pub apis: BTreeMap<String, Api>,
+    pub connections: BTreeMap<String, Connection>,
     pub caps: Caps,
 }
 
@@ -30,10 +31,23 @@ impl Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     pub at: Timestamp,
+    /// Where it happens, as far as it happens in a browser; empty for the one that has no name.
+    pub browser: String,
     pub action: Action,
 }
 
-/// What one person does at one browser, and what others do to them.
+impl Event {
+    /// In the browser that has no name.
+    pub const fn new(at: Timestamp, action: Action) -> Self {
+        Self {
+            at,
+            browser: String::new(),
+            action,
+        }
+    }
+}
+
+/// What one person does in a browser, and what others do to them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Signs in on the login page, also where the session is alive.
@@ -60,8 +74,22 @@ pub enum Action {
         client: Option<String>,
         federated: bool,
     },
-    /// At the identity provider, which tells us.
-    UpstreamLogout,
+    /// At the identity provider that the browser's last session there is at; with `everywhere`, in all browsers.
+    UpstreamLogout {
+        everywhere: bool,
+        /// Whether the provider tells us, by a logout token.
+        told: bool,
+    },
+    /// The provider says that everything of the person is over (Global Token Revocation). Of no named
+    /// connection: that of the last session at a provider.
+    UpstreamRevocation {
+        connection: Option<String>,
+    },
+    /// What providers do from here on when they are asked: that of a connection, or all of them.
+    Provider {
+        connection: Option<String>,
+        does: Provider,
+    },
     /// By an administrator, or whoever else has the right.
     End(EndReason),
     Block,
@@ -84,10 +112,23 @@ pub struct Ask {
 }
 
 /// An identity provider that a login comes through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
+    /// By whose policies it counts. `None`: by those of a connection that says nothing.
+    pub connection: Option<String>,
     /// Seconds from the login to the `session_expiry` of its ID token. `None`: it sends none.
     pub session_expiry: Option<i64>,
+}
+
+/// What an identity provider does when it is asked whether somebody is still welcome, or to sign them in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// Yes, as long as its own session lives.
+    Answers,
+    /// It cannot be reached.
+    Silent,
+    /// No: the account is gone, or may not sign in here any more.
+    Refuses,
 }
 
 /// What became of an event.
@@ -175,8 +216,12 @@ pub struct LayerEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     pub kind: LayerKind,
+    /// `None` in the browser that has no name.
+    pub browser: Option<String>,
     /// `None` for a session, here or upstream.
     pub client: Option<String>,
+    /// Of an upstream session, where it has a name.
+    pub connection: Option<String>,
     pub since: Timestamp,
     /// What renewed it.
     pub activities: Vec<Timestamp>,

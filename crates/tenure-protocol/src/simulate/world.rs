@@ -1,6 +1,6 @@
 //! The state of a simulation, and what each event does to it.
 
-use super::{Action, Ask, Deadlines, Event, Outcome, Settings};
+use super::{Action, Ask, Deadlines, Event, Outcome, Provider, Settings};
 use crate::authorize::{self, AuthorizeRequest, Facts, Step};
 use crate::model::{Api, Client, CookieMode};
 use crate::params::Params;
@@ -8,12 +8,15 @@ use crate::refresh::{
     self, Consumed, Family, FamilyKind, Origin, Policy, Presented, decide, ends_with_session,
 };
 use crate::scope::{self, Granted, Ground};
-use crate::session::{Device, End, EndReason, Factor, Login, Session, UserStanding, Verdict};
+use crate::session::{Device, End, EndReason, Login, Session, UserStanding, Verdict};
+use crate::user_end::UserEnd;
 use crate::{FamilyId, RefusalReason, Sid, Timestamp, tokens};
+use std::collections::BTreeMap;
 
 /// A session and its history.
 #[derive(Clone, Debug)]
 pub struct Life {
+    pub browser: String,
     pub session: Session,
     pub activities: Vec<Timestamp>,
     pub deadlines: Vec<Deadlines>,
@@ -41,6 +44,13 @@ pub struct World {
     pub lives: Vec<Life>,
     pub held: Vec<Held>,
     pub upstream: Vec<Upstream>,
+    /// The browser of the event that is being applied.
+    browser: String,
+    /// What providers do besides signing people in, by connection; `other_providers` of the rest.
+    providers: BTreeMap<String, Provider>,
+    other_providers: Provider,
+    /// Nothing more is told: what happens is what comes by itself after the last event.
+    is_told: bool,
     /// Since when these settings are in force.
     pub settings_since: Timestamp,
 }
@@ -62,14 +72,19 @@ impl World {
             lives: Vec::new(),
             held: Vec::new(),
             upstream: Vec::new(),
+            browser: String::new(),
+            providers: BTreeMap::new(),
+            other_providers: Provider::Answers,
+            is_told: false,
             settings_since: Timestamp::from_millis(i64::MIN),
         }
     }
 
     pub fn apply(&mut self, event: &Event) -> Outcome {
         let now = event.at;
-        // A worker notices every deadline, so each event finds ended what ended before it.
-        self.expire(now);
+        // Workers notice every deadline, so each event finds ended what ended before it.
+        self.pass(now);
+        self.browser.clone_from(&event.browser);
         match &event.action {
             Action::Login(ask) => self.login(ask, now),
             Action::Authorize { ask, silent } => self.authorize(ask, *silent, false, now),
@@ -88,32 +103,43 @@ impl World {
                 let by = client.clone().unwrap_or_default();
                 let outcome = self.end_by(EndReason::UserLogout, &by, now);
                 if *federated {
-                    self.end_upstream("federated logout", now);
+                    self.federated_logout(now);
                 }
                 outcome
             }
-            Action::UpstreamLogout => self.upstream_logout(now),
+            Action::UpstreamLogout { everywhere, told } => {
+                self.upstream_logout(*everywhere, *told, now)
+            }
+            Action::UpstreamRevocation { connection } => {
+                self.upstream_revocation(connection.as_deref(), now)
+            }
+            Action::Provider { connection, does } => {
+                self.provider_does(connection.as_deref(), *does)
+            }
             Action::End(reason) => self.end_by(*reason, "", now),
             Action::Block => {
                 self.user.blocked = true;
-                self.invalidate(EndReason::AccountDisabled, now)
+                self.invalidate(EndReason::AccountDisabled, "", now)
             }
             Action::Unblock => {
                 self.user.blocked = false;
                 Outcome::ok("what ended stays ended")
             }
-            Action::Password => self.invalidate(EndReason::CredentialChange, now),
+            Action::Password => self.invalidate(EndReason::CredentialChange, "", now),
             Action::Wait => Outcome::ok(""),
         }
     }
 
+    /// The index of the browser's last session.
+    fn last(&self) -> Option<usize> {
+        let is_here = |life: &Life| life.browser == self.browser;
+        self.lives.iter().rposition(is_here)
+    }
+
     /// The index of the session behind the cookie, if it has not ended.
     fn current(&self) -> Option<usize> {
-        let last = self.lives.len().checked_sub(1)?;
-        self.lives
-            .get(last)
-            .filter(|life| life.session.end.is_none())
-            .map(|_| last)
+        let last = self.last()?;
+        self.session(last)?.end.is_none().then_some(last)
     }
 
     fn session(&self, index: usize) -> Option<&Session> {
@@ -121,17 +147,17 @@ impl World {
     }
 
     fn last_end(&self) -> Option<EndReason> {
-        Some(self.lives.last()?.session.end.as_ref()?.reason)
+        Some(self.session(self.last()?)?.end.as_ref()?.reason)
     }
 
-    pub(super) fn expire(&mut self, now: Timestamp) {
+    fn expire(&mut self, now: Timestamp) {
         for index in 0..self.lives.len() {
             let verdict = self
                 .session(index)
                 .filter(|session| session.end.is_none())
                 .and_then(|session| session.verdict(None, self.user, now));
             if let Some(verdict) = verdict {
-                self.end_session(index, end_of(verdict, now));
+                self.end_session(index, end_of(verdict, "", now));
             }
         }
     }
@@ -164,17 +190,27 @@ impl World {
     }
 
     /// `valid_after` moves: what was proven before is over, families too.
-    fn invalidate(&mut self, reason: EndReason, now: Timestamp) -> Outcome {
+    fn invalidate(&mut self, reason: EndReason, by: &str, now: Timestamp) -> Outcome {
         self.user.valid_after = self.user.valid_after.max(now);
-        self.expire(now);
-        let end = act(reason, "", "valid_after", now);
-        for family in self
-            .held
-            .iter_mut()
-            .filter_map(|held| held.family.as_mut())
-            .filter(|family| family.created_at < now || reason == EndReason::AccountDisabled)
-        {
-            family.end.get_or_insert_with(|| end.clone());
+        let wish = UserEnd {
+            user_id: USER.to_owned(),
+            reason,
+            by: by.to_owned(),
+            from: String::new(),
+            keep: None,
+            at: now,
+        };
+        for index in 0..self.lives.len() {
+            let session = self.session(index);
+            let verdict = session.and_then(|session| wish.ends_session(session, self.user));
+            if let Some(verdict) = verdict {
+                self.end_session(index, end_of(verdict, by, now));
+            }
+        }
+        let end = act(reason, by, wish.rule().name(), now);
+        let families = self.held.iter_mut().filter_map(|held| held.family.as_mut());
+        for family in families.filter(|family| wish.ends_family(family, self.user)) {
+            family.end = Some(end.clone());
         }
         Outcome::ok("everything that was proven before is over")
     }
@@ -183,43 +219,48 @@ impl World {
         if self.user.blocked {
             return Outcome::refused(RefusalReason::UserBlocked);
         }
-        let upstream_deadline = match self.come_by_upstream(ask, now) {
-            Ok(cap) => cap,
+        let arrival = match self.come_by_upstream(ask, now) {
+            Ok(arrival) => arrival,
             Err(refused) => return refused,
         };
-        let factor = ask.upstream.map_or("pwd", |_| "federated");
         let persistent = self.settings.tenant.session_cookie.mode == CookieMode::Persistent;
         let login = Login {
             user_id: USER.to_owned(),
             secret_hash: [0; 32],
             limits: self.settings.limits(persistent),
-            upstream_deadline,
+            upstream_deadline: arrival.as_ref().and_then(|arrival| arrival.cap),
             persistent,
-            factors: vec![Factor {
-                name: factor.to_owned(),
-                at: now,
-                ..Factor::default()
-            }],
+            factors: factors(arrival.as_ref(), now),
             device: Device::default(),
         };
         let again = self
             .current()
             .and_then(|index| Some((index, self.session(index)?)))
             .map(|(index, old)| (index, old.reauthenticate(login.clone(), self.user, now)));
-        match again {
-            Some((index, Ok(renewed))) => self.store(index, renewed, now),
+        let index = match again {
+            Some((index, Ok(renewed))) => {
+                let renewed = vouched_for(renewed, arrival.as_ref(), now);
+                self.store(index, renewed, now);
+                index
+            }
             other => {
                 if let Some((index, Err(_))) = other {
                     self.judge(index, now);
                 }
                 let number = u8::try_from(self.lives.len()).unwrap_or(u8::MAX);
                 let session = Session::start(Sid::from_bytes([number; 16]), login, now);
+                let session = vouched_for(session, arrival.as_ref(), now);
                 self.lives.push(Life {
+                    browser: self.browser.clone(),
                     deadlines: vec![deadlines_of(&session, now)],
                     activities: vec![now],
                     session,
                 });
+                self.lives.len() - 1
             }
+        };
+        if let Some(arrival) = arrival {
+            self.stand_behind(index, arrival, now);
         }
         self.authorize(ask, false, true, now)
     }
@@ -229,7 +270,7 @@ impl World {
         let session = self.session(index)?;
         let today = self.settings.limits(session.persistent);
         let verdict = session.verdict(Some(&today), self.user, now)?;
-        self.end_session(index, end_of(verdict, now));
+        self.end_session(index, end_of(verdict, "", now));
         Some(verdict.reason)
     }
 
@@ -290,6 +331,9 @@ impl World {
         if let Some(index) = self.current() {
             self.judge(index, now);
         }
+        if !silent && !fresh {
+            self.confirm_on_the_way(&client, now);
+        }
         let current = self.current();
         let facts = Facts {
             session: current.and_then(|index| self.session(index)),
@@ -320,90 +364,15 @@ impl World {
             (None, default) => Ok(default.as_ref().and_then(|id| apis.get(id)).cloned()),
         }
     }
-
-    /// What the code is exchanged for.
-    fn issue(
-        &mut self,
-        index: usize,
-        request: &AuthorizeRequest,
-        (client, api): (&Client, Option<&Api>),
-        now: Timestamp,
-    ) -> Outcome {
-        let granted = scope::grant(&request.scope, client, api, Ground::FirstParty, None);
-        let note = dropped(&granted);
-        let Some(session) = self.session(index) else {
-            return Outcome::refused(RefusalReason::LoginRequired);
-        };
-        let audience = api.map(|api| api.identifier.clone());
-        let family = self.family(session, &granted, client, audience, now);
-        let family_ref = family.as_ref();
-        let access_expiry =
-            tokens::access_token_expiry(api, client, Some(session), family_ref, now);
-        let id_expiry = granted
-            .openid
-            .then(|| tokens::id_token_expiry(client, session, family_ref, now));
-        self.held.push(Held {
-            client: client.client_id.clone(),
-            session: index,
-            since: now,
-            deadlines: family.iter().map(|f| family_deadlines(f, now)).collect(),
-            family,
-            activities: vec![now],
-            access_expiry,
-            id_expiry,
-        });
-        Outcome::ok(note)
-    }
-
-    fn family(
-        &self,
-        session: &Session,
-        granted: &Granted,
-        client: &Client,
-        audience: Option<String>,
-        now: Timestamp,
-    ) -> Option<Family> {
-        let kind = match (granted.offline, granted.online) {
-            (true, _) => FamilyKind::Offline,
-            (false, true) => FamilyKind::Online,
-            (false, false) => return None,
-        };
-        let policy = Policy::of(&client.refresh_token, client.is_public());
-        let (idle_deadline, absolute_deadline) = refresh::deadlines(&policy, now);
-        let number = u8::try_from(self.held.len()).unwrap_or(u8::MAX);
-        Some(Family {
-            sid: session.sid,
-            family_id: FamilyId::from_bytes([number; 16]),
-            client_id: client.client_id.clone(),
-            user_id: USER.to_owned(),
-            kind,
-            secret: [0; 32],
-            key_id: 0,
-            generation: 1,
-            consumed: Vec::<Consumed>::new(),
-            created_at: now,
-            last_exchanged_at: now,
-            idle_deadline,
-            absolute_deadline,
-            scope: granted.text(),
-            audience,
-            auth_time: session.authenticated_at,
-            amr: session.amr(),
-            acr: session.acr(),
-            claims: None,
-            rotated_by: origin(false),
-            bearer_until: 0,
-            foreign_repeats: 0,
-            foreign_repeat_generation: 0,
-            end: None,
-        })
-    }
 }
 
+mod confirming;
+mod issuing;
 mod refreshing;
 mod upstream;
 
 pub use upstream::Upstream;
+use upstream::{factors, vouched_for};
 
 fn login_page() -> Outcome {
     Outcome {
@@ -445,15 +414,6 @@ fn origin(elsewhere: bool) -> Origin {
     }
 }
 
-fn dropped(granted: &Granted) -> String {
-    let parts: Vec<String> = granted
-        .dropped
-        .iter()
-        .map(|(scope, why)| format!("without {scope}: {why}"))
-        .collect();
-    parts.join("; ")
-}
-
 fn act(reason: EndReason, by: &str, rule: &str, at: Timestamp) -> End {
     End {
         at,
@@ -464,9 +424,9 @@ fn act(reason: EndReason, by: &str, rule: &str, at: Timestamp) -> End {
     }
 }
 
-fn end_of(verdict: Verdict, now: Timestamp) -> End {
+fn end_of(verdict: Verdict, by: &str, now: Timestamp) -> End {
     let at = verdict.since.min(now);
-    act(verdict.reason, "", verdict.rule.name(), at)
+    act(verdict.reason, by, verdict.rule.name(), at)
 }
 
 fn deadlines_of(session: &Session, since: Timestamp) -> Deadlines {

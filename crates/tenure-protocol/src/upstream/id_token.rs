@@ -26,6 +26,8 @@ pub struct Proven {
     /// The provider's name for its session.
     pub sid: Option<String>,
     pub auth_time: Option<Timestamp>,
+    /// When the provider made it, by its clock.
+    pub issued_at: Option<Timestamp>,
     /// As sent; `expiry::cap` reads it.
     pub session_expiry: Option<Value>,
     pub acr: Option<String>,
@@ -100,6 +102,7 @@ pub fn check(
         subject,
         sid: text("sid").filter(|sid| !sid.is_empty()).map(str::to_owned),
         auth_time,
+        issued_at: instant(&claims, "iat"),
         session_expiry: claims.get("session_expiry").cloned(),
         acr: text("acr").map(str::to_owned),
         amr: amr.map(str::to_owned).collect(),

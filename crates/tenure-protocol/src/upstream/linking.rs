@@ -79,6 +79,16 @@ pub fn decide<'a>(facts: &Facts<'a>) -> Decision<'a> {
     }
 }
 
+/// Whether two addresses are one, whatever the case of their plain letters. Users are found by their
+/// addresses in small letters, which are those of other characters too (U+212A becomes a k): whoever has
+/// such an address at a provider must not get the account of another.
+pub fn is_same_address(theirs: Option<&str>, ours: Option<&str>) -> bool {
+    let (Some(theirs), Some(ours)) = (theirs, ours) else {
+        return false;
+    };
+    theirs.trim().eq_ignore_ascii_case(ours.trim())
+}
+
 /// Whether a verified address of this user counts for linking by a connection. The user whom another
 /// connection made has it on the word of that provider, which has no say about this one's domains: or
 /// whoever signed up there with the address, before it was assigned, would own what is linked.
@@ -107,6 +117,34 @@ pub fn user_id(connection: &str, subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_one_by_their_plain_letters_alone() {
+        for (theirs, ours, same) in [
+            (Some("Kate@Example.com"), Some("kate@example.com"), true),
+            (Some(" kate@example.com"), Some("kate@example.com "), true),
+            (
+                Some("\u{212a}ate@example.com"),
+                Some("kate@example.com"),
+                false,
+            ),
+            (
+                Some("k\u{e5}te@example.com"),
+                Some("k\u{c5}te@example.com"),
+                false,
+            ),
+            (
+                Some("k\u{e5}te@example.com"),
+                Some("k\u{e5}te@example.com"),
+                true,
+            ),
+            (Some("kate+x@example.com"), Some("kate@example.com"), false),
+            (None, Some("kate@example.com"), false),
+            (None, None, false),
+        ] {
+            assert_eq!(is_same_address(theirs, ours), same, "{theirs:?} {ours:?}");
+        }
+    }
 
     #[test]
     fn the_word_of_another_provider_verifies_no_address_for_this_one() {

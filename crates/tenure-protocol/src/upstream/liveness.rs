@@ -5,6 +5,9 @@ use crate::Timestamp;
 use crate::delivery;
 use crate::model::UpstreamPolicy;
 
+/// What an upstream session was ended by that the provider did not confirm, and the rule that ended ours.
+pub const CONFIRMATION: &str = "confirmation";
+
 /// How often it is asked, and for how long sessions live on without an answer. Seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Liveness {
@@ -62,6 +65,12 @@ impl Liveness {
         }
     }
 
+    /// Seconds between two attempts at most: with our outbox' delays alone, a provider that is back in the
+    /// second half of its grace would not be asked again before that is over.
+    fn longest_delay(self) -> i64 {
+        (self.grace / 10).max(60)
+    }
+
     /// Judges what came of asking. `asked_at` is when the request went out: what the provider knew then.
     /// `failures`: those in a row, this one included.
     pub fn judge(self, answer: Answer, failures: i64, asked_at: Timestamp) -> Outcome {
@@ -69,7 +78,7 @@ impl Liveness {
             Answer::Welcome => Outcome::Confirmed(self.next(asked_at)),
             Answer::Gone(why) => Outcome::Over(why),
             Answer::None(why) => Outcome::Again {
-                at: asked_at.plus(delivery::delay(failures)),
+                at: asked_at.plus(delivery::delay(failures).min(self.longest_delay())),
                 why,
             },
         }

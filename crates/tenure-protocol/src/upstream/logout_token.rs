@@ -1,6 +1,7 @@
 //! What a logout token of an identity provider must say (OpenID Connect Back-Channel Logout 1.0 section
 //! 2.6). The signature is checked elsewhere; here are the header's type and the claims.
 
+use super::id_token::instant;
 use super::told::{TimeFault, good_until, is_usable};
 use crate::Timestamp;
 use crate::delivery::EVENT;
@@ -20,6 +21,8 @@ pub struct LogoutToken {
     /// The provider's name for its session.
     pub sid: Option<String>,
     pub subject: Option<String>,
+    /// By the provider's clock.
+    pub issued_at: Option<Timestamp>,
     /// After this instant the same token would be refused as too old: so long its `jti` is remembered.
     pub good_until: Timestamp,
 }
@@ -134,6 +137,7 @@ pub fn check(
         jti,
         sid,
         subject,
+        issued_at: instant(claims, "iat"),
         good_until: good_until(claims, now)?,
     })
 }

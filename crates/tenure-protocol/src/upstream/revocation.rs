@@ -1,6 +1,7 @@
 //! Global Token Revocation (draft-parecki-oauth-global-token-revocation): what the assertion that proves
 //! the caller must say, and whom a request names (RFC 9493). The signature is checked elsewhere.
 
+use super::id_token::instant;
 use super::told::{TimeFault, good_until, is_usable};
 use crate::Timestamp;
 use serde_json::{Map, Value};
@@ -19,6 +20,8 @@ pub struct Expected<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assertion {
     pub jti: String,
+    /// By the provider's clock.
+    pub issued_at: Option<Timestamp>,
     /// After this instant it would be refused anyway.
     pub good_until: Timestamp,
 }
@@ -99,6 +102,7 @@ pub fn check(
     let jti = jti.filter(|jti| is_usable(jti)).ok_or(Fault::Jti)?;
     Ok(Assertion {
         jti: jti.to_owned(),
+        issued_at: instant(claims, "iat"),
         good_until: good_until(claims, now)?,
     })
 }

@@ -14,6 +14,10 @@ pub const MOST_QUEUED: i64 = 1_000;
 /// Seconds after which a word that could not be verified is given up.
 pub const GIVE_UP_AFTER: i64 = 86_400;
 
+/// What an upstream session was ended by, and the rule that ended ours.
+pub const LOGOUT_TOKEN: &str = "logout_token";
+pub const REVOCATION: &str = "revocation";
+
 /// How far it reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +50,12 @@ pub fn is_meant(
     heard_at: Timestamp,
 ) -> bool {
     named.is_none_or(|named| named == subject) && began_at <= heard_at
+}
+
+/// Whether an ID token is from before the provider's word that the person is signed out everywhere. Both
+/// instants are by its clock, to the second; of one second, the word counts.
+pub fn is_before_word(issued_at: Option<Timestamp>, told_at: Timestamp) -> bool {
+    issued_at.is_none_or(|issued_at| issued_at.seconds() <= told_at.seconds())
 }
 
 /// Whether a session of the person was there when it was heard.

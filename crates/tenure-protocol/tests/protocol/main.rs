@@ -62,6 +62,8 @@ mod simulate;
 #[cfg(test)]
 mod simulate_properties;
 #[cfg(test)]
+mod simulate_provider;
+#[cfg(test)]
 mod simulate_upstream;
 #[cfg(test)]
 mod tokens;

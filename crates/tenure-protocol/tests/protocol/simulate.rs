@@ -1,6 +1,7 @@
 //! The simulator: tables of small stories.
 
 use crate::common::{DAY, HOUR, START, at};
+use std::collections::BTreeMap;
 use tenure_protocol::limits::Caps;
 use tenure_protocol::model::{
     Api, AppType, Client, ExpirationType, JwtConfiguration, RefreshTokenPolicy, Tenant,
@@ -47,6 +48,7 @@ pub fn settings(idle_minutes: f64, absolute_minutes: f64) -> Settings {
             },
         )]
         .into(),
+        connections: BTreeMap::new(),
         caps: Caps::default(),
     }
 }
@@ -81,10 +83,7 @@ fn refresh() -> Action {
 fn run(settings: Settings, events: Vec<(i64, Action)>) -> Report {
     let events: Vec<Event> = events
         .into_iter()
-        .map(|(seconds, action)| Event {
-            at: at(seconds),
-            action,
-        })
+        .map(|(seconds, action)| Event::new(at(seconds), action))
         .collect();
     simulate(settings, &events)
 }

@@ -6,11 +6,18 @@ use tenure_protocol::simulate::{Action, Ask, Event, LayerKind, Report, Upstream,
 
 fn through(session_expiry: Option<i64>) -> Action {
     Action::Login(Ask {
-        upstream: Some(Upstream { session_expiry }),
+        upstream: Some(Upstream {
+            connection: None,
+            session_expiry,
+        }),
         ..ask("shop", "openid offline_access")
     })
 }
 
+const TOLD: Action = Action::UpstreamLogout {
+    everywhere: false,
+    told: true,
+};
 const LOGOUT: Action = Action::Logout {
     client: None,
     federated: false,
@@ -23,10 +30,7 @@ const FEDERATED: Action = Action::Logout {
 fn run(events: Vec<(i64, Action)>) -> Report {
     let events: Vec<Event> = events
         .into_iter()
-        .map(|(seconds, action)| Event {
-            at: at(seconds),
-            action,
-        })
+        .map(|(seconds, action)| Event::new(at(seconds), action))
         .collect();
     simulate(settings(60.0, 480.0), &events)
 }
@@ -72,18 +76,15 @@ fn the_provider_caps_a_session_that_is_used() {
 
 #[test]
 fn a_logout_at_the_provider_reaches_down() {
-    let report = run(vec![(0, through(None)), (600, Action::UpstreamLogout)]);
+    let report = run(vec![(0, through(None)), (600, TOLD)]);
     let logout = Some((600, "upstream_logout", "logout at the provider"));
     assert_eq!(ends(&report, LayerKind::Upstream), [logout]);
     assert_eq!(
         ends(&report, LayerKind::Session),
-        [Some((600, "upstream_logout", "ended"))]
+        [Some((600, "upstream_logout", "logout_token"))]
     );
     // Who signed in here has no provider that could.
-    let report = run(vec![
-        (0, Action::Login(ask("shop", "openid"))),
-        (600, Action::UpstreamLogout),
-    ]);
+    let report = run(vec![(0, Action::Login(ask("shop", "openid"))), (600, TOLD)]);
     assert_eq!(
         report.outcomes[1].1.note,
         "there was no session at a provider"

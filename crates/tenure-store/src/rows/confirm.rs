@@ -2,35 +2,54 @@
 //! welcome.
 
 use super::upstream::{COLUMNS, UpstreamSession, read};
+use crate::value::Row;
 use crate::{StoreError, Tx};
 use tenure_protocol::Timestamp;
 
 impl Tx<'_> {
-    /// When the next upstream session is to be confirmed.
-    pub fn next_confirmation(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.query_first(
-            "SELECT confirm_due_at FROM upstream_sessions WHERE ended_at IS NULL \
-             AND confirm_due_at IS NOT NULL ORDER BY confirm_due_at LIMIT 1",
-            &[],
-            |row| row.instant(0),
+    /// When the next upstream session of each connection is to be confirmed, where there is one.
+    pub fn confirmations_due(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.of_each_connection(
+            "SELECT connection, confirm_due_at FROM upstream_sessions WHERE connection > $1 \
+             AND ended_at IS NULL AND confirm_due_at IS NOT NULL \
+             ORDER BY connection, confirm_due_at LIMIT 1",
         )
     }
 
-    /// Takes what is to be confirmed, and puts it off until `until`: if this process dies with it, it is
-    /// asked again then. Of several servers each gets others.
+    /// The first row of each connection: one short statement for each, however many rows there are. `sql`
+    /// finds the first of those after a name.
+    pub(super) fn of_each_connection(
+        &self,
+        sql: &str,
+    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let mut found: Vec<(String, Timestamp)> = Vec::new();
+        loop {
+            let last = found.last().map_or("", |(name, _)| name.as_str());
+            let read = |row: &Row<'_>| Ok((row.text(0)?, row.instant(1)?));
+            match self.query_first(sql, &[last.into()], read)? {
+                Some(next) => found.push(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// Takes what of a connection is to be confirmed, and puts it off until `until`: if this process dies
+    /// with it, it is asked again then. Of several servers each gets others.
     pub fn claim_confirmations(
         &self,
-        now: Timestamp,
-        until: Timestamp,
+        connection: &str,
+        (now, until): (Timestamp, Timestamp),
         most: i64,
     ) -> Result<Vec<UpstreamSession>, StoreError> {
         let skip = self.skip_locked();
         let sql = format!(
             "UPDATE upstream_sessions SET confirm_due_at = $1 WHERE (sid, connection) IN \
-             (SELECT sid, connection FROM upstream_sessions WHERE ended_at IS NULL \
-             AND confirm_due_at <= $2 ORDER BY confirm_due_at LIMIT $3{skip}) RETURNING {COLUMNS}"
+             (SELECT sid, connection FROM upstream_sessions WHERE connection = $2 \
+             AND ended_at IS NULL AND confirm_due_at <= $3 \
+             ORDER BY confirm_due_at LIMIT $4{skip}) RETURNING {COLUMNS}"
         );
-        self.query(&sql, &[until.into(), now.into(), most.into()], read)
+        let values = [until.into(), connection.into(), now.into(), most.into()];
+        self.query(&sql, &values, read)
     }
 
     /// Stores what came of asking, if it is still the claimer's: `claimed` is as it was claimed. The caller

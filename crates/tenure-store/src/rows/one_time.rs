@@ -34,6 +34,39 @@ impl Tx<'_> {
         )
     }
 
+    /// Leaves a word for [`Tx::hear_word`]; the last one counts.
+    pub fn leave_word(
+        &self,
+        kind: &str,
+        id: &str,
+        (word, until): (&str, Timestamp),
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO one_time (kind, id, expires_at, body) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (kind, id) DO UPDATE SET expires_at = excluded.expires_at, \
+             body = excluded.body",
+            &[kind.into(), id.into(), until.into(), word.into()],
+        )?;
+        Ok(())
+    }
+
+    /// The word that was left, and until when it counts; empty where there was none. It writes, so that of
+    /// a transaction that leaves one and one that listens, the second waits for the first and sees what
+    /// it did. `until`: when a row without a word may be swept.
+    pub fn hear_word(
+        &self,
+        kind: &str,
+        id: &str,
+        until: Timestamp,
+    ) -> Result<Option<(String, Timestamp)>, StoreError> {
+        self.query_first(
+            "INSERT INTO one_time (kind, id, expires_at, body) VALUES ($1, $2, $3, '') \
+             ON CONFLICT (kind, id) DO UPDATE SET body = one_time.body RETURNING body, expires_at",
+            &[kind.into(), id.into(), until.into()],
+            |row| Ok((row.text(0)?, row.instant(1)?)),
+        )
+    }
+
     /// Takes it: at most one caller gets the body.
     pub fn take_once(
         &self,

@@ -94,30 +94,31 @@ impl Tx<'_> {
         Ok(count.unwrap_or(0))
     }
 
-    /// When the next signal is due.
-    pub fn next_signal(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.query_first(
-            "SELECT due_at FROM upstream_signals ORDER BY due_at LIMIT 1",
-            &[],
-            |row| row.instant(0),
+    /// When the next signal of each connection is due, where there is one.
+    pub fn signals_due(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.of_each_connection(
+            "SELECT connection, due_at FROM upstream_signals WHERE connection > $1 \
+             ORDER BY connection, due_at LIMIT 1",
         )
     }
 
-    /// Takes what is due and puts it off until `until`: if this process dies with it, it is tried again
-    /// then. Of several servers each gets others.
+    /// Takes what is due of a connection and puts it off until `until`: if this process dies with it, it
+    /// is tried again then. Of several servers each gets others.
     pub fn claim_signals(
         &self,
-        now: Timestamp,
-        until: Timestamp,
+        connection: &str,
+        (now, until): (Timestamp, Timestamp),
         most: i64,
     ) -> Result<Vec<UpstreamSignal>, StoreError> {
         let skip = self.skip_locked();
         let sql = format!(
             "UPDATE upstream_signals SET due_at = $1, attempts = attempts + 1 \
              WHERE (connection, id) IN (SELECT connection, id FROM upstream_signals \
-             WHERE due_at <= $2 ORDER BY due_at LIMIT $3{skip}) RETURNING {COLUMNS}"
+             WHERE connection = $2 AND due_at <= $3 ORDER BY due_at LIMIT $4{skip}) \
+             RETURNING {COLUMNS}"
         );
-        self.query(&sql, &[until.into(), now.into(), most.into()], read)
+        let values = [until.into(), connection.into(), now.into(), most.into()];
+        self.query(&sql, &values, read)
     }
 
     /// Stores what became of an attempt, unless another one settled the matter meanwhile.

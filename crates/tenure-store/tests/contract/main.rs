@@ -206,7 +206,9 @@ contract! {
     signals {
         what_is_kept_is_read_and_a_repeat_is_no_second_row
         they_are_counted_for_each_connection
+        each_connection_has_what_is_due_of_it_alone
         a_claim_takes_what_is_due_and_what_is_lost_comes_back
+        a_word_and_who_listens_for_it_meet
         of_two_claimers_each_gets_others
         an_upstream_session_ends_once_and_forgets_its_tokens
         all_of_a_person_end_that_began_by_then

@@ -30,9 +30,19 @@ fn put(store: &Store, row: UpstreamSignal) -> bool {
 }
 
 fn claim(store: &Store, now: Timestamp, most: i64) -> Vec<UpstreamSignal> {
-    let mut rows = write(store, move |tx| tx.claim_signals(now, now.plus(60), most));
+    let mut rows = write(store, move |tx| {
+        tx.claim_signals("corp", (now, now.plus(60)), most)
+    });
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     rows
+}
+
+fn due(store: &Store) -> Vec<(String, Timestamp)> {
+    read(store, |tx| tx.signals_due())
+}
+
+fn corp(at: Timestamp) -> (String, Timestamp) {
+    ("corp".to_owned(), at)
 }
 
 pub fn what_is_kept_is_read_and_a_repeat_is_no_second_row(fresh: &Fresh) {
@@ -62,10 +72,14 @@ pub fn what_is_kept_is_read_and_a_repeat_is_no_second_row(fresh: &Fresh) {
             attempts: 1,
             ..row
         };
-        assert_eq!(claim(&store, NOW, 9), std::slice::from_ref(&claimed));
+        let name = claimed.connection.clone();
+        let found = write(&store, move |tx| {
+            tx.claim_signals(&name, (NOW, NOW.plus(60)), 9)
+        });
+        assert_eq!(found, std::slice::from_ref(&claimed));
         assert!(write(&store, move |tx| tx.drop_signal(&claimed)));
     }
-    assert_eq!(read(&store, |tx| tx.next_signal()), None);
+    assert_eq!(read(&store, |tx| tx.signals_due()), []);
 }
 
 pub fn they_are_counted_for_each_connection(fresh: &Fresh) {
@@ -86,18 +100,70 @@ pub fn they_are_counted_for_each_connection(fresh: &Fresh) {
     }
 }
 
+/// However much waits for one, the others are seen.
+pub fn each_connection_has_what_is_due_of_it_alone(fresh: &Fresh) {
+    let store = fresh.open();
+    let of = |connection: &str, n: u32| UpstreamSignal {
+        connection: connection.to_owned(),
+        ..signal(n)
+    };
+    for n in 0..200 {
+        put(&store, of("corp", n));
+    }
+    for (connection, n) in [("zeta", 150), ("corp-2", 70), ("zeta", 90), ("Älter", 3)] {
+        put(&store, of(connection, n));
+    }
+    let at = |name: &str, n: i64| (name.to_owned(), NOW.plus(n));
+    let first = [
+        at("corp", 0),
+        at("corp-2", 70),
+        at("zeta", 90),
+        at("Älter", 3),
+    ];
+    assert_eq!(due(&store), first);
+    let claimed = write(&store, |tx| {
+        tx.claim_signals("zeta", (NOW.plus(100), NOW.plus(500)), 9)
+    });
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].connection, "zeta");
+    assert_eq!(due(&store)[2], at("zeta", 150));
+    let confirmed = |connection: &str, n: u32, seconds: i64| UpstreamSession {
+        connection: connection.to_owned(),
+        confirm_due_at: Some(NOW.plus(seconds)),
+        ..upstream(n)
+    };
+    let rows = [
+        confirmed("corp", 1, 9),
+        confirmed("corp", 2, 4),
+        confirmed("lax", 1, 2),
+    ];
+    write(&store, move |tx| {
+        rows.iter().try_for_each(|row| tx.put_upstream_session(row))
+    });
+    let next = read(&store, |tx| tx.confirmations_due());
+    assert_eq!(next, [at("corp", 4), at("lax", 2)]);
+    let claimed = write(&store, |tx| {
+        tx.claim_confirmations("corp", (NOW.plus(9), NOW.plus(60)), 1)
+    });
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(
+        (claimed[0].connection.as_str(), claimed[0].sid),
+        ("corp", sid(2))
+    );
+}
+
 pub fn a_claim_takes_what_is_due_and_what_is_lost_comes_back(fresh: &Fresh) {
     let store = fresh.open();
     for n in 0..3 {
         put(&store, signal(n));
     }
-    assert_eq!(read(&store, |tx| tx.next_signal()), Some(NOW));
+    assert_eq!(due(&store), [corp(NOW)]);
     assert_eq!(claim(&store, NOW.plus(-1), 9), []);
     let first = claim(&store, NOW.plus(1), 9);
     let ids: Vec<_> = first.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(ids, ["hash-0000", "hash-0001"]);
     assert_eq!(claim(&store, NOW.plus(1), 9), [], "they are taken");
-    assert_eq!(read(&store, |tx| tx.next_signal()), Some(NOW.plus(2)));
+    assert_eq!(due(&store), [corp(NOW.plus(2))]);
     let again = claim(&store, NOW.plus(61), 9);
     assert_eq!(again.len(), 3);
     assert_eq!(again[0].attempts, 2, "the first claimer never came back");
@@ -240,18 +306,18 @@ pub fn what_is_to_be_confirmed_is_claimed_by_one_and_settled_once(fresh: &Fresh)
     write(&store, move |tx| {
         rows.iter().try_for_each(|row| tx.put_upstream_session(row))
     });
-    let next = || read(&store, |tx| tx.next_confirmation());
+    let next = || read(&store, |tx| tx.confirmations_due());
     let claim = |now: Timestamp| {
         write(&store, move |tx| {
-            tx.claim_confirmations(now, now.plus(60), 9)
+            tx.claim_confirmations("corp", (now, now.plus(60)), 9)
         })
     };
-    assert_eq!(next(), Some(NOW));
+    assert_eq!(next(), [corp(NOW)]);
     assert_eq!(claim(NOW.plus(-1)), []);
     let claimed = claim(NOW);
     assert_eq!(claimed, [due(1, Some(60))]);
     assert_eq!(claim(NOW), [], "it is taken");
-    assert_eq!(next(), Some(NOW.plus(5)));
+    assert_eq!(next(), [corp(NOW.plus(5))]);
     // The claimer never comes back in time; another one asks, and its answer counts.
     let mut second = claim(NOW.plus(60));
     second.sort_by_key(|row| row.sid);
@@ -299,4 +365,38 @@ pub fn what_is_to_be_confirmed_is_claimed_by_one_and_settled_once(fresh: &Fresh)
     };
     assert!(!settle(former, over));
     assert_eq!(read(&store, |tx| tx.upstream_sessions(&sid(2))), [again]);
+}
+
+/// A login and a word about the same session at once: whoever comes second sees what the first did.
+pub fn a_word_and_who_listens_for_it_meet(fresh: &Fresh) {
+    let store = fresh.open();
+    let hear = |store: &Store| write(store, |tx| tx.hear_word("over", "a", NOW.plus(9)));
+    assert_eq!(hear(&store), Some((String::new(), NOW.plus(9))));
+    write(&store, |tx| tx.leave_word("over", "a", ("1", NOW.plus(5))));
+    write(&store, |tx| tx.leave_word("over", "a", ("2", NOW.plus(7))));
+    assert_eq!(hear(&store), Some(("2".to_owned(), NOW.plus(7))));
+    let (done, is_done) = std::sync::mpsc::channel();
+    let other = store.clone();
+    let second = store.clone();
+    let listener = std::thread::spawn(move || {
+        write(&other, move |tx| {
+            let word = tx.hear_word("over", "b", NOW.plus(9))?;
+            let speaker = std::thread::spawn(move || {
+                let seen = write(&second, |tx| {
+                    tx.leave_word("over", "b", ("3", NOW.plus(9)))?;
+                    tx.peek_once("session", "b")
+                });
+                done.send(()).unwrap_or_default();
+                seen
+            });
+            // Time enough for one that does not wait to be done, and to have seen nothing.
+            let waits = is_done.recv_timeout(std::time::Duration::from_millis(200));
+            assert!(waits.is_err(), "it did not wait");
+            tx.put_once("session", "b", "", NOW)?;
+            Ok((word, speaker))
+        })
+    });
+    let (word, speaker) = listener.join().unwrap();
+    assert_eq!(word, Some((String::new(), NOW.plus(9))));
+    assert!(speaker.join().unwrap().is_some(), "it saw the session");
 }

@@ -8,7 +8,7 @@ use crate::upstream::{Providers, Register, Report, auth_method, examine};
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tenure_protocol::model::Connection;
+use tenure_protocol::model::{Connection, UpstreamPolicy};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -151,6 +151,11 @@ fn show(connection: &Connection, json: bool) -> anyhow::Result<()> {
         ("amr that counts", or_none(&policy.amr_values)),
         ("acr that counts", or_none(&mapping)),
         ("logout tokens end", word(&policy.backchannel_logout)),
+        (
+            "takes revocations",
+            yes_or_no(policy.global_token_revocation),
+        ),
+        ("asked", asked(policy)),
     ] {
         line(name, value);
     }
@@ -161,6 +166,17 @@ fn show(connection: &Connection, json: bool) -> anyhow::Result<()> {
 fn word(value: &impl serde::Serialize) -> String {
     let value = json!(value);
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// How often the provider is asked whether people are still welcome.
+fn asked(policy: &UpstreamPolicy) -> String {
+    match policy.confirm_after_minutes {
+        None => "never".to_owned(),
+        Some(minutes) => format!(
+            "after {minutes} minutes, with {} of grace",
+            policy.confirm_grace_minutes
+        ),
+    }
 }
 
 fn yes_or_no(flag: bool) -> String {
@@ -249,6 +265,9 @@ fn register(register: &Register) {
         &register.post_logout_redirect_uri,
     );
     line("back-channel logout URI", &register.backchannel_logout_uri);
+    if let Some(uri) = &register.global_token_revocation_uri {
+        line("global token revocation", uri);
+    }
     if let Some(jwks_uri) = &register.jwks_uri {
         line("JWK set", jwks_uri);
     }

@@ -52,7 +52,7 @@ pub async fn public_preflight() -> Response {
 }
 
 /// Whether any client registered the origin, wildcards included.
-fn is_registered(settings: &Settings, origin: &str) -> bool {
+pub fn is_registered(settings: &Settings, origin: &str) -> bool {
     settings.origins.contains(origin)
         || settings
             .clients

@@ -5,6 +5,7 @@ mod plan;
 
 pub use plan::Plan;
 
+use super::cors;
 use super::sessions::{self, Found, Judge, end_session};
 use super::transaction::{FormGuard, form_is_ours};
 use super::upstream::farewell::Behind;
@@ -244,6 +245,7 @@ async fn run(
         left,
         caller,
         client_id: plan.client_id.clone(),
+        is_meant: is_meant(&app, headers, (&plan, proof.as_ref())),
         now: app.clock.now(),
     };
     let outcome = match cookie.map(|cookie| cookie.sid).or(left) {
@@ -273,7 +275,28 @@ struct EndRequest {
     left: Option<Sid>,
     caller: Caller,
     client_id: Option<String>,
+    /// Whether it is known that the person wants to sign out, also where no session is left to end.
+    is_meant: bool,
     now: Timestamp,
+}
+
+fn is_meant(app: &App, headers: &HeaderMap, (plan, proof): (&Plan, Option<&Proof>)) -> bool {
+    // Our own form, with its token.
+    if plan.posted && proof.is_none() {
+        return true;
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let page = header("referer").and_then(|url| url::Url::parse(url).ok());
+    let from_application = page.is_some_and(|page| {
+        let (settings, origin) = (app.settings.current(), page.origin().ascii_serialization());
+        match &plan.client_id {
+            Some(id) => settings
+                .client(id)
+                .is_some_and(|client| cors::is_origin_of(&client.client, &origin)),
+            None => cors::is_registered(&settings, &origin),
+        }
+    });
+    logout::is_meant(header("sec-fetch-site"), from_application)
 }
 
 fn end_in(
@@ -318,8 +341,11 @@ fn end_in(
     };
     // A link that anybody can make ends nothing at another provider either.
     let behind = behind.map(|behind| {
-        let is_proven = |proof: &Proof| !proof.ask || proof.names(&behind.sid);
-        let agreed = decision == Decision::End || proof.is_none_or(is_proven);
+        let own = request.cookie.map(|cookie| cookie.sid) == Some(behind.sid);
+        let is_named = proof.is_some_and(|proof| proof.names(&behind.sid));
+        let may_ask = proof.is_some_and(|proof| proof.ask);
+        let agreed =
+            (own && decision == Decision::End) || is_named || (request.is_meant && !may_ask);
         Behind { agreed, ..behind }
     });
     Ok((decision, behind))

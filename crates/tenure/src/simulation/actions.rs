@@ -4,19 +4,18 @@ use super::parse_duration;
 use super::read::word;
 use crate::tenantfile::Findings;
 use crate::tenantfile::yaml::Node;
-use serde_json::Value;
 use tenure_protocol::session::EndReason;
-use tenure_protocol::simulate::{Action, Ask, Upstream};
+use tenure_protocol::simulate::{Action, Ask, Provider, Upstream};
 
 /// An event as it stands in the file.
 pub enum Written<'n> {
-    /// With its words, for the report.
-    Action(Action, String),
+    /// With the browser in which it happens, and its words for the report.
+    Action(Action, String, String),
     /// Sections of a tenant file.
     Settings(&'n Node),
 }
 
-const ACTIONS: [&str; 13] = [
+const ACTIONS: [&str; 15] = [
     "login",
     "authorize",
     "silent",
@@ -25,6 +24,8 @@ const ACTIONS: [&str; 13] = [
     "settings",
     "logout",
     "upstream_logout",
+    "upstream_revocation",
+    "provider",
     "end",
     "block",
     "unblock",
@@ -33,7 +34,7 @@ const ACTIONS: [&str; 13] = [
 ];
 
 /// What an action may have beside itself.
-const DETAILS: [&str; 9] = [
+const DETAILS: [&str; 13] = [
     "at",
     "expect",
     "scope",
@@ -42,7 +43,11 @@ const DETAILS: [&str; 9] = [
     "generation",
     "elsewhere",
     "upstream",
+    "connection",
     "federated",
+    "everywhere",
+    "told",
+    "browser",
 ];
 
 /// What is asked for where the script does not say.
@@ -76,16 +81,38 @@ pub fn read<'n>(node: &'n Node, findings: &mut Findings) -> Option<Written<'n>> 
         Some(subject) => format!("{name} {subject}"),
         None => (*name).to_owned(),
     };
-    match &action {
+    words.push_str(&details(&action));
+    let browser = word(node, "browser", findings).unwrap_or_default();
+    if !browser.is_empty() {
+        words.push_str(&format!(", browser {browser}"));
+    }
+    Some(Written::Action(action, browser, words))
+}
+
+/// What the report says of an action besides its name and its subject.
+fn details(action: &Action) -> String {
+    match action {
         Action::Login(Ask {
-            upstream: Some(_), ..
-        }) => words.push_str(" by way of a provider"),
+            upstream: Some(upstream),
+            ..
+        }) => {
+            let name = upstream.connection.as_deref();
+            format!(" by way of {}", name.unwrap_or("a provider"))
+        }
         Action::Logout {
             federated: true, ..
-        } => words.push_str(", federated"),
-        _ => {}
+        } => ", federated".to_owned(),
+        Action::UpstreamLogout { everywhere, told } => {
+            let everywhere = if *everywhere { ", everywhere" } else { "" };
+            let untold = if *told { "" } else { ", which it tells nobody" };
+            format!("{everywhere}{untold}")
+        }
+        Action::Provider {
+            connection: Some(name),
+            ..
+        } => format!(" ({name})"),
+        _ => String::new(),
     }
-    Some(Written::Action(action, words))
 }
 
 fn action(
@@ -113,14 +140,24 @@ fn action(
         "refresh" => Action::Refresh {
             client: client?,
             generation: number(node, "generation", findings),
-            elsewhere: node.get("elsewhere").map(Node::to_json) == Some(Value::Bool(true)),
+            elsewhere: flag(node, "elsewhere", false, findings),
         },
         "extend" => Action::Extend,
         "logout" => Action::Logout {
             client,
-            federated: node.get("federated").map(Node::to_json) == Some(Value::Bool(true)),
+            federated: flag(node, "federated", false, findings),
         },
-        "upstream_logout" => Action::UpstreamLogout,
+        "upstream_logout" => Action::UpstreamLogout {
+            everywhere: flag(node, "everywhere", false, findings),
+            told: flag(node, "told", true, findings),
+        },
+        "upstream_revocation" => Action::UpstreamRevocation {
+            connection: subject.map(str::to_owned),
+        },
+        "provider" => Action::Provider {
+            connection: word(node, "connection", findings),
+            does: provider(subject.unwrap_or_default(), node, findings)?,
+        },
         "end" => Action::End(reason(subject.unwrap_or("admin"), node, findings)?),
         "block" => Action::Block,
         "unblock" => Action::Unblock,
@@ -149,11 +186,18 @@ fn ask(client: String, node: &Node, findings: &mut Findings) -> Ask {
     }
 }
 
-/// `upstream: 4h`: the provider's `session_expiry` is so long after the login; `unknown`: it sends none.
+/// `upstream: 4h`: the provider's `session_expiry` is so long after the login; `unknown`: it sends none, as
+/// where only the connection is named.
 fn upstream(node: &Node, findings: &mut Findings) -> Option<Upstream> {
-    let text = word(node, "upstream", findings)?;
+    let connection = word(node, "connection", findings);
+    let text = match word(node, "upstream", findings) {
+        Some(text) => text,
+        None if connection.is_some() => "unknown".to_owned(),
+        None => return None,
+    };
     if text == "unknown" {
         return Some(Upstream {
+            connection,
             session_expiry: None,
         });
     }
@@ -165,7 +209,38 @@ fn upstream(node: &Node, findings: &mut Findings) -> Option<Upstream> {
         );
     }
     Some(Upstream {
+        connection,
         session_expiry: Some(seconds?),
+    })
+}
+
+fn provider(text: &str, node: &Node, findings: &mut Findings) -> Option<Provider> {
+    let found = match text {
+        "answers" => Some(Provider::Answers),
+        "silent" => Some(Provider::Silent),
+        "refuses" => Some(Provider::Refuses),
+        _ => None,
+    };
+    if found.is_none() {
+        findings.error(
+            node.line_of("provider"),
+            "provider: needs what it does from here on: answers, silent or refuses",
+        );
+    }
+    found
+}
+
+fn flag(node: &Node, name: &str, otherwise: bool, findings: &mut Findings) -> bool {
+    let Some(member) = node.get(name) else {
+        return otherwise;
+    };
+    let value = member.to_json();
+    value.as_bool().unwrap_or_else(|| {
+        findings.error(
+            member.line,
+            format!("{name}: {value} cannot be used: write true or false"),
+        );
+        otherwise
     })
 }
 

@@ -12,6 +12,7 @@ use tenure_protocol::simulate::{Layer, LayerKind, Outcome, Report, Settings};
 pub struct Expected {
     pub line: usize,
     pub name: String,
+    pub browser: Option<String>,
     pub client: Option<String>,
     pub kinds: &'static [LayerKind],
     /// `None`: not said. `Some(None)`: never.
@@ -41,10 +42,26 @@ pub fn read(root: &Node, findings: &mut Findings) -> Vec<Expected> {
     let Some(node) = root.get("expect") else {
         return Vec::new();
     };
+    let mut expected = of_browser(node, findings);
+    for (browser, node) in node.get("browsers").map(Node::entries).unwrap_or_default() {
+        if let Some(browsers) = node.get("browsers") {
+            let line = browsers.line;
+            findings.error(line, "expect: a browser has no browsers of its own");
+        }
+        expected.extend(of_browser(node, findings).into_iter().map(|one| Expected {
+            name: format!("{browser}: {}", one.name),
+            browser: Some(browser.clone()),
+            ..one
+        }));
+    }
+    expected
+}
+
+fn of_browser(node: &Node, findings: &mut Findings) -> Vec<Expected> {
     let mut expected = Vec::new();
     for (name, value) in node.entries() {
         match name.as_str() {
-            "session_ends" | "by" | "upstream_ends" => {}
+            "session_ends" | "by" | "upstream_ends" | "browsers" => {}
             "clients" => {
                 for (client, node) in value.entries() {
                     of_client(client, node, findings, &mut expected);
@@ -53,7 +70,7 @@ pub fn read(root: &Node, findings: &mut Findings) -> Vec<Expected> {
             other => findings.error(
                 value.line,
                 format!(
-                    "expect: {other} is not known: write session_ends, by, upstream_ends or clients"
+                    "expect: {other} is not known: write session_ends, by, upstream_ends, clients or browsers"
                 ),
             ),
         }
@@ -62,6 +79,7 @@ pub fn read(root: &Node, findings: &mut Findings) -> Vec<Expected> {
         expected.push(Expected {
             line: node.line_of("upstream_ends"),
             name: "upstream_ends".to_owned(),
+            browser: None,
             client: None,
             kinds: &[LayerKind::Upstream],
             ends: Some(ends),
@@ -74,6 +92,7 @@ pub fn read(root: &Node, findings: &mut Findings) -> Vec<Expected> {
         expected.push(Expected {
             line: node.line_of(if ends.is_some() { "session_ends" } else { "by" }),
             name: "session_ends".to_owned(),
+            browser: None,
             client: None,
             kinds: &[LayerKind::Session],
             ends,
@@ -101,6 +120,7 @@ fn of_client(client: &str, node: &Node, findings: &mut Findings, expected: &mut 
             expected.push(Expected {
                 line: node.line_of(name),
                 name: format!("{client} {name}"),
+                browser: None,
                 client: Some(client.to_owned()),
                 kinds,
                 ends,
@@ -175,7 +195,11 @@ fn of_event(step: &Step, outcome: &Outcome) -> Option<Mismatch> {
 
 /// The last layer of the kind: a new login begins another.
 fn of_layer(one: &Expected, report: &Report) -> Option<Mismatch> {
-    let is_meant = |layer: &&Layer| layer.client == one.client && one.kinds.contains(&layer.kind);
+    let is_meant = |layer: &&Layer| {
+        layer.browser == one.browser
+            && layer.client == one.client
+            && one.kinds.contains(&layer.kind)
+    };
     let layer = report.layers.iter().rfind(is_meant);
     let found = layer.map(|layer| layer.end.as_ref());
     let holds = found.is_some_and(|end| {

@@ -12,6 +12,7 @@ use crate::tenantfile::read::read as read_sections;
 use crate::tenantfile::yaml::{Data, Node};
 use serde_json::Value;
 use tenure_protocol::limits::Caps;
+use tenure_protocol::model::STRATEGY;
 use tenure_protocol::simulate::{Action, Event, Settings};
 use tenure_store::DocumentKind;
 
@@ -72,6 +73,11 @@ impl Configured {
                 let api = serde_json::from_value(body).unwrap_or_default();
                 self.settings.apis.insert(id, api);
             }
+            // Those of other strategies do nothing.
+            DocumentKind::Connection if body.get("strategy").is_some_and(|one| one == STRATEGY) => {
+                let connection = serde_json::from_value(body).unwrap_or_default();
+                self.settings.connections.insert(id, connection);
+            }
             _ => {}
         }
     }
@@ -115,18 +121,26 @@ pub fn read(root: &Node, other: Option<&Node>, caps: &Caps, findings: &mut Findi
         let Some(written) = actions::read(node, findings) else {
             continue;
         };
-        let (action, words) = match written {
-            Written::Action(action, words) => (action, words),
+        let (action, browser, words) = match written {
+            Written::Action(action, browser, words) => (action, browser, words),
             Written::Settings(sections) => {
                 let settings = configured.apply(sections, caps, findings);
                 let action = Action::Settings(Box::new(settings));
-                (action, format!("settings {}", brief(sections)))
+                (
+                    action,
+                    String::new(),
+                    format!("settings {}", brief(sections)),
+                )
             }
         };
         check_names(&action, &configured.settings, node, findings);
         script.events.push(Step {
             line: node.line,
-            event: Event { at, action },
+            event: Event {
+                at,
+                browser,
+                action,
+            },
             words,
             expect: word(node, "expect", findings),
         });
@@ -201,11 +215,18 @@ fn check_names(action: &Action, settings: &Settings, node: &Node, findings: &mut
             node.line,
             format!(
                 "there is no client {client:?}: the settings have {}",
-                if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.join(", ")
-                }
+                listed(&known)
+            ),
+        );
+    }
+    if let Some(name) = connection(action).filter(|name| !settings.connections.contains_key(*name))
+    {
+        let known: Vec<&str> = settings.connections.keys().map(String::as_str).collect();
+        findings.error(
+            node.line,
+            format!(
+                "there is no connection {name:?}: the settings have {}",
+                listed(&known)
             ),
         );
     }
@@ -215,6 +236,24 @@ fn check_names(action: &Action, settings: &Settings, node: &Node, findings: &mut
             format!("there is no API {audience:?} among the settings' resourceServers"),
         );
     }
+}
+
+/// The connection that an action names.
+fn connection(action: &Action) -> Option<&String> {
+    match action {
+        Action::Login(ask) => ask.upstream.as_ref()?.connection.as_ref(),
+        Action::UpstreamRevocation { connection } | Action::Provider { connection, .. } => {
+            connection.as_ref()
+        }
+        _ => None,
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
 }
 
 /// The changed settings on one line.
@@ -229,7 +268,7 @@ fn walk(value: &Value, path: &str, parts: &mut Vec<String>) {
         Value::Object(map) => {
             for (name, value) in map.iter().filter(|(name, _)| *name != "client_id") {
                 let inner = match name.as_str() {
-                    "tenant" | "clients" | "resourceServers" => path.to_owned(),
+                    "tenant" | "clients" | "resourceServers" | "connections" => path.to_owned(),
                     name if path.is_empty() => name.to_owned(),
                     name => format!("{path}.{name}"),
                 };

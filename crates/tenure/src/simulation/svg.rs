@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use tenure_protocol::Timestamp;
 use tenure_protocol::simulate::{Layer, LayerKind, Outcome, Report};
 
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 230.0;
 const RIGHT: f64 = 230.0;
 const CHART: f64 = 640.0;
 const WIDTH: f64 = LEFT + CHART + RIGHT;
@@ -55,8 +55,19 @@ impl Axis {
     }
 
     fn x(&self, at: Timestamp) -> f64 {
-        let found = self.points.iter().rfind(|(instant, _)| *instant <= at);
-        found.map_or(LEFT, |(_, x)| *x)
+        let after = self.points.partition_point(|(instant, _)| *instant <= at);
+        let before = after
+            .checked_sub(1)
+            .and_then(|index| self.points.get(index));
+        let Some((from, left)) = before else {
+            return LEFT;
+        };
+        let Some((to, right)) = self.points.get(after) else {
+            return *left;
+        };
+        let seconds = |span: i64| f64::from(i32::try_from(span / 1000).unwrap_or(i32::MAX));
+        let share = seconds(at.millis_since(*from)) / seconds(to.millis_since(*from)).max(1.0);
+        left + (right - left) * share.min(1.0)
     }
 }
 
@@ -130,7 +141,7 @@ fn markers(svg: &mut String, axis: &Axis, script: &Script, report: &Report) {
     for (number, (step, (_, outcome))) in (1..).zip(outcomes) {
         let (x, refused) = (axis.x(step.event.at), is_refused(outcome));
         match places.last_mut() {
-            Some(last) if x - last.0 < 28.0 => {
+            Some(last) if x - last.0 < 44.0 => {
                 last.2 = number;
                 last.3 |= refused;
             }
@@ -240,9 +251,10 @@ fn legend(svg: &mut String, script: &Script, report: &Report, top: f64) {
             "<text class=\"soft end\" x=\"40\" y=\"{y:.1}\">{number}</text>\
              <text class=\"soft\" x=\"54\" y=\"{y:.1}\">{}</text>\
              <text class=\"{class}\" x=\"{LEFT}\" y=\"{y:.1}\">{}{reason}</text>\
-             <text x=\"420\" y=\"{y:.1}\">{}</text>",
+             <text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
             since_start(*at),
             outcome.word,
+            LEFT + 240.0,
             escaped(&step.words),
         );
         y += LINE;

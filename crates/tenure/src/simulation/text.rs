@@ -28,9 +28,15 @@ fn row(cells: &[&str]) -> Vec<String> {
 }
 
 pub fn layer_name(layer: &Layer) -> String {
-    match &layer.client {
-        Some(client) => format!("{client} {}", layer.kind.name()),
-        None => layer.kind.name().to_owned(),
+    let kind = layer.kind.name();
+    let name = match (&layer.client, &layer.connection) {
+        (Some(client), _) => format!("{client} {kind}"),
+        (None, Some(connection)) => format!("{kind} ({connection})"),
+        (None, None) => kind.to_owned(),
+    };
+    match &layer.browser {
+        Some(browser) => format!("{browser}: {name}"),
+        None => name,
     }
 }
 
@@ -106,7 +112,8 @@ pub fn as_json(script: &Script, report: &Report, mismatches: &[Mismatch]) -> Val
     });
     let layers = report.layers.iter().map(|layer| {
         json!({
-            "layer": layer.kind.name(), "client": layer.client, "from": since_start(layer.since),
+            "layer": layer.kind.name(), "client": layer.client, "connection": layer.connection,
+            "browser": layer.browser, "from": since_start(layer.since),
             "activities": layer.activities.iter().map(|at| since_start(*at)).collect::<Vec<_>>(),
             "ends": end_json(layer.end.as_ref()), "refused_from": end_json(layer.refused_from.as_ref()),
         })

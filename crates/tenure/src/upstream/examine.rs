@@ -41,6 +41,9 @@ pub struct Register {
     pub redirect_uri: String,
     pub post_logout_redirect_uri: String,
     pub backchannel_logout_uri: String,
+    /// Where it may end everything of a person (Global Token Revocation), where the connection takes that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub global_token_revocation_uri: Option<String>,
     /// With `private_key_jwt` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
@@ -57,6 +60,10 @@ impl Register {
                 "/connections/{}/backchannel-logout",
                 connection.name
             )),
+            global_token_revocation_uri: connection
+                .upstream
+                .global_token_revocation
+                .then(|| base_url.join(&crate::oidc::upstream::revocation::path(&connection.name))),
             jwks_uri: by_key.then(|| base_url.join("/.well-known/jwks.json")),
         }
     }

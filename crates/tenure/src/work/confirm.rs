@@ -2,7 +2,6 @@
 //! a session may do meanwhile is decided by its own deadline: this worker only moves it (decision 107).
 
 use super::expiry::judge;
-use super::whenever_due;
 use crate::app::App;
 use crate::oidc::sessions;
 use crate::tenant_log::{Entry, kind};
@@ -11,54 +10,39 @@ use std::sync::Arc;
 use tenure_protocol::Timestamp;
 use tenure_protocol::model::Connection;
 use tenure_protocol::session::{End, EndReason};
-use tenure_protocol::upstream::liveness::{Answer, Liveness, Outcome};
+use tenure_protocol::upstream::liveness::{Answer, CONFIRMATION, Liveness, Outcome};
 use tenure_protocol::upstream::{expiry, id_token};
 use tenure_store::{StoreError, Tx, UpstreamSession};
 use tokio::task::JoinSet;
 
-/// Providers are asked about so many sessions at once.
-const BATCH: i64 = 64;
+/// A provider is asked about so many sessions at once.
+const BATCH: i64 = 32;
 
 /// Seconds until a claim runs out: more than asking takes.
 const CLAIM: i64 = 120;
 
-/// What an upstream session was ended by.
-const ENDED_BY: &str = "confirmation";
-
-pub async fn run(app: Arc<App>) {
-    let failed = "confirming upstream sessions failed; trying again";
-    whenever_due(&app, failed, || round(&app)).await;
-}
-
-/// Confirms what is due, and answers when the next upstream session is.
-pub async fn round(app: &Arc<App>) -> Result<Option<Timestamp>, StoreError> {
-    loop {
-        let next = app.store.read(|tx| tx.next_confirmation()).await?;
-        let now = app.clock.now();
-        if next.is_none_or(|due| due > now) {
-            return Ok(next);
-        }
-        let claimed = app
-            .store
-            .write(move |tx| tx.claim_confirmations(now, now.plus(CLAIM), BATCH))
-            .await?;
-        if claimed.is_empty() {
-            // Another server has them.
-            return Ok(None);
-        }
-        let mut asking = JoinSet::new();
-        for row in claimed {
-            asking.spawn(confirm(app.clone(), row));
-        }
-        while let Some(done) = asking.join_next().await {
-            match done {
-                // It stays claimed, and is asked again when the claim runs out.
-                Ok(Err(error)) => tracing::warn!(%error, "a confirmation was not stored"),
-                Err(error) => tracing::error!(%error, "a confirmation broke off"),
-                Ok(Ok(())) => {}
-            }
+/// Confirms some of what is due of a connection. `false`: there was nothing, another server has it.
+pub(super) async fn some(app: &Arc<App>, connection: String) -> Result<bool, StoreError> {
+    let now = app.clock.now();
+    let times = (now, now.plus(CLAIM));
+    let claimed = app
+        .store
+        .write(move |tx| tx.claim_confirmations(&connection, times, BATCH))
+        .await?;
+    let any = !claimed.is_empty();
+    let mut asking = JoinSet::new();
+    for row in claimed {
+        asking.spawn(confirm(app.clone(), row));
+    }
+    while let Some(done) = asking.join_next().await {
+        match done {
+            // It stays claimed, and is asked again when the claim runs out.
+            Ok(Err(error)) => tracing::warn!(%error, "a confirmation was not stored"),
+            Err(error) => tracing::error!(%error, "a confirmation broke off"),
+            Ok(Ok(())) => {}
         }
     }
+    Ok(any)
 }
 
 /// What a provider answered.
@@ -242,7 +226,7 @@ fn settle(
             confirm_error: Some(why.clone()),
             sealed: None,
             ended_at: Some(judge.now),
-            ended_by: Some(ENDED_BY.to_owned()),
+            ended_by: Some(CONFIRMATION.to_owned()),
             ..row.clone()
         },
     };
@@ -271,7 +255,7 @@ fn settle(
                 reason: EndReason::UpstreamExpired,
                 by: format!("connection:{}", row.connection),
                 from: String::new(),
-                rule: ENDED_BY.to_owned(),
+                rule: CONFIRMATION.to_owned(),
             };
             sessions::end_session(tx, &session, end, judge)?;
             Ok("refused")

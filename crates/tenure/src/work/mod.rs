@@ -2,16 +2,18 @@
 
 mod census;
 mod changes;
-pub mod confirm;
+mod confirm;
 pub mod expiry;
 pub mod keys;
+pub mod lanes;
 pub mod outbox;
-pub mod signals;
+mod signals;
 pub mod streams;
 pub mod sweep;
 pub mod user_ends;
 
 use crate::app::App;
+use lanes::Lane;
 use std::sync::Arc;
 use std::time::Duration;
 use tenure_protocol::Timestamp;
@@ -39,8 +41,14 @@ pub fn start(app: &Arc<App>, log: impl Future<Output = ()> + Send + 'static) -> 
     tasks.spawn(until(stopping.clone(), changes::run(app.clone())));
     tasks.spawn(until(stopping.clone(), expiry::run(app.clone())));
     tasks.spawn(until(stopping.clone(), user_ends::run(app.clone())));
-    tasks.spawn(until(stopping.clone(), confirm::run(app.clone())));
-    tasks.spawn(until(stopping.clone(), signals::run(app.clone())));
+    tasks.spawn(until(
+        stopping.clone(),
+        lanes::run(app.clone(), Lane::Confirmations),
+    ));
+    tasks.spawn(until(
+        stopping.clone(),
+        lanes::run(app.clone(), Lane::Signals),
+    ));
     tasks.spawn(until(stopping.clone(), streams::run(app.clone())));
     tasks.spawn(until(stopping.clone(), census::run(app.clone())));
     // It ends by itself: what it has sent must not be forgotten.

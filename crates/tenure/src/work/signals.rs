@@ -2,14 +2,12 @@
 //! and ends what was too much for one transaction.
 
 use super::expiry::judge;
-use super::whenever_due;
 use crate::app::App;
 use crate::oidc::upstream::cascade::Heard;
 use crate::oidc::upstream::signal::{self, Claimed};
 use crate::upstream::Fault;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use tenure_protocol::Timestamp;
 use tenure_protocol::upstream::signal::{Next, after_failure};
 use tenure_store::{StoreError, UpstreamSignal};
 
@@ -19,35 +17,26 @@ const BATCH: i64 = 64;
 /// Seconds until a claim runs out: more than asking for keys 64 times takes.
 const CLAIM: i64 = 600;
 
-pub async fn run(app: Arc<App>) {
-    let failed = "signals of identity providers cannot be carried out; trying again";
-    whenever_due(&app, failed, || round(&app)).await;
-}
-
-/// Carries out what is due, and answers when the next signal is.
-pub async fn round(app: &Arc<App>) -> Result<Option<Timestamp>, StoreError> {
-    loop {
-        let next = app.store.read(|tx| tx.next_signal()).await?;
-        let now = app.clock.now();
-        if next.is_none_or(|due| due > now) {
-            return Ok(next);
-        }
-        let claimed = app
-            .store
-            .write(move |tx| tx.claim_signals(now, now.plus(CLAIM), BATCH))
-            .await?;
-        if claimed.is_empty() {
-            // Another server has them.
-            return Ok(None);
-        }
-        for signal in claimed {
-            if signal.token.is_empty() {
-                go_on(app, signal).await?;
-            } else {
-                attempt(app, signal).await?;
-            }
-        }
+/// Carries out some of what is due of a connection. `false`: there was nothing, another server has it.
+pub(super) async fn some(app: &Arc<App>, connection: String) -> Result<bool, StoreError> {
+    let now = app.clock.now();
+    let times = (now, now.plus(CLAIM));
+    let claimed = app
+        .store
+        .write(move |tx| tx.claim_signals(&connection, times, BATCH))
+        .await?;
+    let any = !claimed.is_empty();
+    let (believed, others): (Vec<_>, Vec<_>) = claimed
+        .into_iter()
+        .partition(|signal| signal.token.is_empty());
+    // What is believed needs nobody's answer, and does not wait for those that do.
+    for signal in believed {
+        go_on(app, signal).await?;
     }
+    for signal in others {
+        attempt(app, signal).await?;
+    }
+    Ok(any)
 }
 
 /// Tries to believe a token.

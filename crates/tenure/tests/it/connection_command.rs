@@ -45,6 +45,7 @@ async fn a_connection_is_tested_before_anybody_signs_in_with_it() {
         "redirect URI              http://localhost:7100/login/callback".to_owned(),
         "post-logout redirect URI  http://localhost:7100/logout/callback".to_owned(),
         "http://localhost:7100/connections/corp/backchannel-logout".to_owned(),
+        "global token revocation   http://localhost:7100/oauth/global-token-revocation/connection/corp".to_owned(),
     ] {
         assert!(out.contains(&words), "{words}: {out}");
     }
@@ -61,6 +62,8 @@ async fn a_connection_is_tested_before_anybody_signs_in_with_it() {
     let (_, show, _) = tenure(folder.path(), "connection show corp").await;
     assert!(show.contains("client secret             stored"), "{show}");
     assert!(show.contains("amr that counts           mfa"), "{show}");
+    assert!(show.contains("takes revocations         yes"), "{show}");
+    assert!(show.contains("asked                     never"), "{show}");
     let (_, shown, _) = tenure(folder.path(), "connection show corp --json").await;
     let (_, listed, _) = tenure(folder.path(), "connection list --json").await;
     assert_eq!(
@@ -87,8 +90,11 @@ async fn what_is_wrong_or_missing_is_said() {
         }
     });
     let up = poor.await;
-    let folder = applied(&tenant_with(&up, "")).await;
+    // One that takes no revocations has no address for them.
+    let closed = "    upstream: { global_token_revocation: false }\n";
+    let folder = applied(&tenant_with(&up, closed)).await;
     let (code, out, err) = tenure(folder.path(), TEST).await;
+    assert!(!out.contains("global-token-revocation"), "{out}");
     assert_eq!(code, 1, "{out}{err}");
     assert!(
         out.contains("end_session_endpoint: a federated logout cannot"),

@@ -113,3 +113,41 @@ async fn single_sign_on_is_logged_and_a_login_is_logged_once() {
     assert_eq!(sso["client_id"], "forum");
     assert_eq!(sso["session_id"], browser.sid().to_string());
 }
+
+/// What nobody has noticed yet is over all the same: a family by its deadline, a session-bound one with
+/// its session.
+#[tokio::test]
+async fn a_family_whose_time_has_passed_is_called_over() {
+    let world = World::new().await;
+    let lifetime = async |idle: u32| {
+        let text = format!(
+            "clients:\n  - client_id: spa\n    refresh_token: {{ expiration_type: expiring, \
+             idle_token_lifetime: {idle}, token_lifetime: 72000 }}"
+        );
+        world.apply(&text).await;
+    };
+    lifetime(600).await;
+    let mut browser = world.browser();
+    browser.tokens(&OFFLINE).await;
+    let family = async || {
+        let graph = world.graph(browser.sid()).await;
+        graph["applications"][0]["refresh_tokens"][0].clone()
+    };
+    assert_eq!(family().await["end"], Value::Null);
+    world.clock.advance(600);
+    let end = family().await["end"].clone();
+    assert_eq!(
+        (&end["reason"], &end["rule"]),
+        (&json!("idle"), &json!("stored_idle"))
+    );
+    assert_eq!(end["at"], family().await["limits"][0]["at"]);
+    lifetime(36_000).await;
+    let mut bound = world.browser();
+    bound.tokens(&[("scope", "openid online_access")]).await;
+    world.clock.advance(3_600);
+    let graph = world.graph(bound.sid()).await;
+    let family = &graph["applications"][0]["refresh_tokens"][0];
+    assert_eq!(family["kind"], "online");
+    assert_eq!(family["end"], graph["end"]);
+    assert_eq!(family["end"]["reason"], "idle");
+}

@@ -33,7 +33,7 @@ fn simulate(text: &str) -> (i32, String, String) {
 #[test]
 fn the_examples_hold_and_are_drawn() {
     let out = TempDir::new().unwrap();
-    for name in ["short-lived", "offline", "lowered", "upstream"] {
+    for name in ["short-lived", "offline", "lowered", "upstream", "provider"] {
         let svg = out.path().join(format!("{name}.svg"));
         let file = format!("{name}.yaml");
         let (code, text, err) = tenure(
@@ -45,6 +45,13 @@ fn the_examples_hold_and_are_drawn() {
         assert!(drawn.starts_with("<svg") && drawn.contains("prefers-color-scheme"));
         assert!(drawn.contains("session"), "{drawn}");
     }
+    let (_, json, _) = tenure(&examples(), &["simulate", "provider.yaml", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let phone = &json["layers"][1];
+    assert_eq!(
+        (&phone["browser"], &phone["connection"]),
+        (&"phone".into(), &"corp".into())
+    );
     let (_, json, _) = tenure(&examples(), &["simulate", "short-lived.yaml", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["layers"][0]["ends"]["seconds"], 780);
@@ -102,8 +109,35 @@ fn a_script_that_cannot_be_read_is_exit_code_2_with_its_line() {
             7,
             "session_lifetime",
         ),
+        (
+            "  - {at: 30m, login: shop, connection: corp}",
+            7,
+            "there is no connection \"corp\": the settings have none",
+        ),
+        (
+            "  - {at: 30m, upstream_revocation: corp}",
+            7,
+            "there is no connection",
+        ),
+        ("  - {at: 30m, provider: }", 7, "answers, silent or refuses"),
+        (
+            "  - {at: 30m, provider: asleep}",
+            7,
+            "answers, silent or refuses",
+        ),
+        (
+            "  - {at: 30m, upstream_logout: , told: never}",
+            7,
+            "write true or false",
+        ),
         ("upstream: {idle: 1h}", 7, "belongs to a login"),
         ("expect: {ends: 1h}", 7, "session_ends"),
+        ("expect: {browsers: {phone: {ends: 1h}}}", 7, "session_ends"),
+        (
+            "expect: {browsers: {phone: {browsers: {}}}}",
+            7,
+            "no browsers of its own",
+        ),
         (
             "expect: {clients: {nobody: {family_ends: never}}}",
             7,

@@ -2,7 +2,7 @@
 
 use crate::upstream_world::{PROVIDER, Pair, Person, Served};
 use crate::world::{form, silent};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tenure_protocol::session::{End, EndReason};
 
 const RETURN: &str = "/v2/logout?client_id=spa&returnTo=http%3A%2F%2Flocalhost%3A3000";
@@ -114,7 +114,10 @@ async fn a_federated_logout_is_possible_after_the_session_has_ended() {
     let sid = person.down.sid();
     let left = person.down.get(RETURN).await;
     assert_eq!(left.location(), "http://localhost:3000");
-    let away = person.down.get(&format!("{RETURN}&federated")).await;
+    // The application's own page leads here, as it does with Auth0's SDKs.
+    let page = [("referer", "http://localhost:3000/account")];
+    let path = format!("{RETURN}&federated");
+    let away = person.down.request(Method::GET, &path, &[], &page).await;
     let back = person.up.get(pair.up.path(away.location())).await;
     person.down.get(back.location()).await;
     let rows = pair

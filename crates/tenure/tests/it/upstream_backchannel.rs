@@ -9,7 +9,8 @@ use crate::world::{Answer, Browser, OFFLINE, TENANT, World, authorize, claims, s
 use http::StatusCode;
 use serde_json::{Value, json};
 use tenure::crypto::jwt::TokenKind;
-use tenure::work::{signals, user_ends};
+use tenure::work::lanes::{self, Lane};
+use tenure::work::user_ends;
 use tenure_protocol::Sid;
 use tenure_protocol::model::SigningAlg;
 use tenure_protocol::session::EndReason;
@@ -265,8 +266,8 @@ async fn cve_2026_18569_no_other_token_is_a_logout_token() {
     assert_eq!(world.get(PATH).await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(world.session(ada.sid()).await.end, None);
     assert_eq!(
-        world.app.store.read(|tx| tx.next_signal()).await.unwrap(),
-        None
+        world.app.store.read(|tx| tx.signals_due()).await.unwrap(),
+        []
     );
     // After all that, the right one works, once.
     let token = sign(&[]);
@@ -288,7 +289,7 @@ async fn a_key_that_nobody_knows_is_looked_for_before_it_is_refused() {
     let waiting = || world.app.store.read(|tx| tx.count_signals("corp", 9));
     assert_eq!(waiting().await.unwrap(), 1);
     world.clock.advance(2);
-    signals::round(&world.app).await.unwrap();
+    lanes::round(&world.app, Lane::Signals).await.unwrap();
     assert_eq!(
         waiting().await.unwrap(),
         1,
@@ -304,15 +305,18 @@ async fn until_nothing_waits(world: &World) {
         loop {
             world.clock.advance(60);
             // Two servers at once.
-            let (a, b) = tokio::join!(signals::round(&world.app), signals::round(&world.app));
+            let (a, b) = tokio::join!(
+                lanes::round(&world.app, Lane::Signals),
+                lanes::round(&world.app, Lane::Signals)
+            );
             a.and(b).unwrap();
             if world
                 .app
                 .store
-                .read(|tx| tx.next_signal())
+                .read(|tx| tx.signals_due())
                 .await
                 .unwrap()
-                .is_none()
+                .is_empty()
             {
                 return;
             }
@@ -349,7 +353,7 @@ async fn what_comes_while_the_keys_cannot_be_had_is_kept_and_handled_once() {
     let count = world.app.store.read(|tx| tx.count_signals("corp", 9));
     assert_eq!(count.await.unwrap(), 2, "a repeat is no second row");
     world.clock.advance(5);
-    signals::round(&world.app).await.unwrap();
+    lanes::round(&world.app, Lane::Signals).await.unwrap();
     assert_eq!(world.session(ada.sid()).await.end, None);
     // Somebody who signs in again meanwhile means it.
     let mut again = world.browser();
@@ -360,7 +364,10 @@ async fn what_comes_while_the_keys_cannot_be_had_is_kept_and_handled_once() {
     let first = async {
         loop {
             world.clock.advance(60);
-            let (a, b) = tokio::join!(signals::round(&world.app), signals::round(&world.app));
+            let (a, b) = tokio::join!(
+                lanes::round(&world.app, Lane::Signals),
+                lanes::round(&world.app, Lane::Signals)
+            );
             a.and(b).unwrap();
             if world.session(ada.sid()).await.end.is_some() {
                 return;
@@ -387,7 +394,7 @@ async fn a_thousand_wait_for_each_connection_and_no_more() {
     // The others are stored as the first was.
     let first = world.app.store.write(|tx| {
         let now = tenure_protocol::Timestamp::from_seconds(4_000_000_000);
-        let row = tx.claim_signals(now, now, 1)?.pop().unwrap();
+        let row = tx.claim_signals("corp", (now, now), 1)?.pop().unwrap();
         for n in 1..1_000 {
             let id = format!("{n}");
             tx.put_signal(&tenure_store::UpstreamSignal { id, ..row.clone() })?;

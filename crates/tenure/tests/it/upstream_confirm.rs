@@ -4,7 +4,8 @@ use crate::upstream_told::upstream_of;
 use crate::upstream_world::{PROVIDER, Pair, Served};
 use crate::world::{TENANT, World, form, silent, spa};
 use tenure::upstream::open_tokens;
-use tenure::work::{confirm, expiry};
+use tenure::work::expiry;
+use tenure::work::lanes::{self, Lane};
 use tenure_protocol::session::EndReason;
 
 /// Ten minutes, and five of grace; the provider's client may refresh.
@@ -50,12 +51,17 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
     assert_eq!(before.confirm_deadline, Some(before.created_at.plus(900)));
     // Before it is due nobody is asked.
     pass(&pair, 599);
-    confirm::round(&pair.down.app).await.unwrap();
+    lanes::round(&pair.down.app, Lane::Confirmations)
+        .await
+        .unwrap();
     assert_eq!(upstream_of(&pair.down, sid).await, first);
     pass(&pair, 1);
     // Two servers at once: one asks.
     let app = &pair.down.app;
-    let (a, b) = tokio::join!(confirm::round(app), confirm::round(app));
+    let (a, b) = tokio::join!(
+        lanes::round(app, Lane::Confirmations),
+        lanes::round(app, Lane::Confirmations)
+    );
     a.and(b).unwrap();
     let second = upstream_of(&pair.down, sid).await;
     assert_eq!(second.confirmed_at, before.created_at.plus(600));
@@ -75,7 +81,7 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
     );
     // The next time with the new token: had two asked, the provider would have seen a reuse.
     pass(&pair, 600);
-    confirm::round(app).await.unwrap();
+    lanes::round(app, Lane::Confirmations).await.unwrap();
     let third = upstream_of(&pair.down, sid).await;
     assert_eq!(third.confirmed_at, before.created_at.plus(1_200));
     // The person is blocked there.
@@ -84,7 +90,7 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
         .apply("users:\n  - { user_id: ada-up, email: ada@example.com, blocked: true }")
         .await;
     pass(&pair, 600);
-    confirm::round(app).await.unwrap();
+    lanes::round(app, Lane::Confirmations).await.unwrap();
     let end = pair.down.session(sid).await.end.unwrap();
     assert_eq!(end.reason, EndReason::UpstreamExpired);
     assert_eq!(
@@ -97,8 +103,8 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
     let (answer, _) = person.down.get(&silent(&[])).await.message();
     assert_eq!(answer["error"], "login_required");
     assert_eq!(
-        app.store.read(|tx| tx.next_confirmation()).await.unwrap(),
-        None
+        app.store.read(|tx| tx.confirmations_due()).await.unwrap(),
+        []
     );
 }
 
@@ -115,10 +121,13 @@ async fn silence_is_borne_for_the_time_of_grace() {
     pair.up.world.apply(other).await;
     pass(&pair, 600);
     let app = &pair.down.app;
-    let next = confirm::round(app).await.unwrap();
+    let next = lanes::round(app, Lane::Confirmations).await.unwrap();
     assert_eq!(next, Some(began_at.plus(601)), "with back-off");
     pass(&pair, 1);
-    assert_eq!(confirm::round(app).await.unwrap(), Some(began_at.plus(606)));
+    assert_eq!(
+        lanes::round(app, Lane::Confirmations).await.unwrap(),
+        Some(began_at.plus(606))
+    );
     let row = upstream_of(&pair.down, sid).await;
     assert_eq!(row.confirm_failures, 2);
     assert!(row.confirm_error.unwrap().contains("invalid_client"));
@@ -135,7 +144,7 @@ async fn silence_is_borne_for_the_time_of_grace() {
         .apply("clients:\n  - { client_id: down, client_secret: down-secret }")
         .await;
     pass(&pair, 5);
-    confirm::round(app).await.unwrap();
+    lanes::round(app, Lane::Confirmations).await.unwrap();
     let row = upstream_of(&pair.down, sid).await;
     assert_eq!((row.confirm_failures, row.confirm_error), (0, None));
     let idle = pair.down.session(sid).await.idle_deadline;
@@ -147,7 +156,7 @@ async fn silence_is_borne_for_the_time_of_grace() {
     // Not in time.
     pair.up.world.apply(other).await;
     pass(&pair, 899);
-    confirm::round(app).await.unwrap();
+    lanes::round(app, Lane::Confirmations).await.unwrap();
     expiry::round(app).await.unwrap();
     assert_eq!(pair.down.session(sid).await.end, None);
     pass(&pair, 1);
@@ -158,10 +167,10 @@ async fn silence_is_borne_for_the_time_of_grace() {
     assert_eq!(end.at, began_at.plus(606 + 900));
     // Nobody asks about what is over.
     pass(&pair, 3_600);
-    confirm::round(app).await.unwrap();
+    lanes::round(app, Lane::Confirmations).await.unwrap();
     assert_eq!(
-        app.store.read(|tx| tx.next_confirmation()).await.unwrap(),
-        None
+        app.store.read(|tx| tx.confirmations_due()).await.unwrap(),
+        []
     );
 }
 
@@ -177,7 +186,12 @@ async fn without_the_setting_nobody_is_asked_any_more() {
                upstream: { confirm_after_minutes: null }";
     pair.down.apply(off).await;
     pass(&pair, 600);
-    assert_eq!(confirm::round(&pair.down.app).await.unwrap(), None);
+    assert_eq!(
+        lanes::round(&pair.down.app, Lane::Confirmations)
+            .await
+            .unwrap(),
+        None
+    );
     let session = pair.down.session(sid).await;
     assert_eq!(session.confirm_deadline, None);
     assert_eq!(session.idle_deadline, began_at.plus(3_600));
@@ -212,7 +226,9 @@ async fn without_a_refresh_token_the_browser_asks() {
             .starts_with("http://localhost:3000/cb")
     );
     pass(pair, 660);
-    confirm::round(&pair.down.app).await.unwrap();
+    lanes::round(&pair.down.app, Lane::Confirmations)
+        .await
+        .unwrap();
     assert_eq!(upstream_of(&pair.down, sid).await.confirm_failures, 1);
     // A silent request is answered from the row, and asks nobody.
     assert!(person.down.get(&silent(&[])).await.message().0["code"].is_string());

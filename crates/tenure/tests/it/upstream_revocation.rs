@@ -7,7 +7,8 @@ use crate::world::{Answer, OFFLINE, TENANT, World, authorize, spa};
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
-use tenure::work::{signals, user_ends};
+use tenure::work::lanes::{self, Lane};
+use tenure::work::user_ends;
 use tenure_protocol::session::EndReason;
 
 const TYPE: &str = "global-token-revocation+jwt";
@@ -211,7 +212,7 @@ async fn a_revocation_waits_for_keys_as_a_logout_does() {
     let ended = async {
         while world.session(ada.sid()).await.end.is_none() {
             world.clock.advance(60);
-            signals::round(&world.app).await.unwrap();
+            lanes::round(&world.app, Lane::Signals).await.unwrap();
             user_ends::round(&world.app).await.unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }

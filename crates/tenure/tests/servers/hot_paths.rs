@@ -67,7 +67,7 @@ fn is_of_a_request(plan: &Value) -> bool {
         || text.contains("FROM deliveries")
         || text.starts_with("UPDATE deliveries")
         || text.contains("upstream_signals")
-        || text.starts_with("SELECT confirm_due_at")
+        || text.starts_with("SELECT connection, confirm_due_at")
         || text.starts_with("UPDATE upstream_sessions SET confirm")
         || text.contains("ORDER BY due_at")
         || text.contains("FROM user_ends")

@@ -17,10 +17,9 @@ impl World {
         if !client.allows_grant("refresh_token") {
             return Outcome::refused(RefusalReason::GrantNotAllowed);
         }
-        let found = self
-            .held
-            .iter()
-            .rposition(|held| held.client == client_id && held.family.is_some());
+        let found = self.held.iter().rposition(|held| {
+            self.is_here(held) && held.client == client_id && held.family.is_some()
+        });
         let family = found
             .and_then(|index| self.held.get(index))
             .and_then(|held| held.family.clone());
@@ -69,6 +68,12 @@ impl World {
             };
         }
         Outcome::ok("")
+    }
+
+    /// Whether this browser holds it.
+    fn is_here(&self, held: &Held) -> bool {
+        let life = self.lives.get(held.session);
+        life.is_some_and(|life| life.browser == self.browser)
     }
 
     /// A session-bound family lives by its session, and its exchanges are activity.

@@ -1,6 +1,7 @@
 //! Whose account an arrival leads to, and the session that it starts: one transaction.
 
-use super::signal;
+use super::callback::USED;
+use super::{ERRAND, signal};
 use crate::oidc::authorize::Context;
 use crate::oidc::sign_in;
 use crate::upstream::{Fault, Tokens, seal_tokens};
@@ -35,18 +36,11 @@ pub fn sign_in(
     (secret, fresh_sid): (&[u8; 32], Sid),
 ) -> Result<Result<Session, Fault>, StoreError> {
     let refused = |why: &str| Ok(Err(Fault::Refused(why.to_owned())));
-    if !tx.put_once(
-        "upstream_errand",
-        &arrival.errand_id,
-        "",
-        arrival.errand_until,
-    )? {
-        return refused("this answer was used before");
+    if !tx.put_once(ERRAND, &arrival.errand_id, "", arrival.errand_until)? {
+        return refused(USED);
     }
     let (name, proven) = (&arrival.connection.name, &arrival.proven);
-    if let Some(sid) = &proven.sid
-        && signal::is_over(tx, name, &proven.issuer, sid, context.now)?
-    {
+    if signal::is_over(tx, name, proven, context.now)? {
         return refused("the provider said meanwhile that this session of its is over");
     }
     let user = match account(tx, context, arrival)? {
@@ -118,7 +112,9 @@ fn account(
                 .is_some_and(|email| context.settings.is_assigned(email)),
         holder: holder.as_ref().map(|row| {
             let user = &row.user;
-            let (id, verified) = (user.user_id.as_str(), user.email_verified);
+            let id = user.user_id.as_str();
+            let verified = user.email_verified
+                && linking::is_same_address(email.as_deref(), user.email.as_deref());
             (id, linking::is_verified_for(&connection.name, id, verified))
         }),
         linking: connection.upstream.linking,

@@ -100,6 +100,7 @@ fn read(
         email: None,
         issuer,
         at: now,
+        issued_at: checked.issued_at,
         from: String::new(),
     };
     Ok((token.to_owned(), claimed))

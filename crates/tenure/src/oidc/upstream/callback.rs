@@ -2,7 +2,7 @@
 
 use super::account::{self, Arrival};
 use super::errand::Errand;
-use super::{confirming, failed, log_failure, lost};
+use super::{ERRAND, confirming, failed, log_failure, lost};
 use crate::app::App;
 use crate::http::{Caller, SessionCookie};
 use crate::oidc::authorize::{self, Context};
@@ -74,10 +74,35 @@ async fn come_back(app: Arc<App>, caller: Caller, headers: &HeaderMap, query: &s
         Ok(connection) => Arc::clone(connection),
         Err(_) => return login::page(&context, headers, None, None),
     };
-    if errand.confirms.is_some() {
-        return confirming::come_back(context, headers, (&errand, &connection), &params).await;
+    // The back button opens it again. A provider that is shown a code twice may revoke what it gave for it.
+    let used = match is_used(&app, &errand).await {
+        Ok(used) => used,
+        Err(error) => return pages::broken(&app, headers, &error.into()),
+    };
+    match (errand.confirms, used) {
+        (Some(_), true) => return confirming::go_on(context, headers).await,
+        (Some(_), false) => {
+            return confirming::come_back(context, headers, (&errand, &connection), &params).await;
+        }
+        (None, true) => {
+            let fault = Fault::Refused(USED.to_owned());
+            return failed(&context, headers, &connection, &fault);
+        }
+        (None, false) => {}
+    }
+    if let Err(fault) = check_named_issuer(&connection, &params) {
+        return failed(&context, headers, &connection, &fault);
     }
     arrive(context, headers, (&errand, &connection), &params).await
+}
+
+/// What is said of an answer that comes again.
+pub(super) const USED: &str = "this answer was used before";
+
+async fn is_used(app: &App, errand: &Errand) -> Result<bool, StoreError> {
+    let id = errand.id.clone();
+    let read = app.store.read(move |tx| tx.peek_once(ERRAND, &id));
+    Ok(read.await?.is_some())
 }
 
 async fn arrive(
@@ -146,7 +171,7 @@ pub(super) async fn believe(
 ) -> Result<Arrival, Fault> {
     let app = &context.app;
     let provider = app.providers.provider(&app.outbound, connection).await?;
-    check_issuer(&provider, params)?;
+    check_promised_issuer(app, connection, params)?;
     let tokens = redeem(app, connection, &provider, (code, &errand.verifier)).await?;
     let id_token = tokens
         .id_token
@@ -179,25 +204,34 @@ pub(super) async fn believe(
     })
 }
 
-/// RFC 9207: a provider that names itself must name the right one, and one that says it does must.
-fn check_issuer(provider: &Provider, params: &Params) -> Result<(), Fault> {
+/// RFC 9207 section 2.4, of codes and errors alike: a provider that names itself must name the right one.
+pub(super) fn check_named_issuer(connection: &Connection, params: &Params) -> Result<(), Fault> {
     let named = params
         .get("iss")
         .map_err(|_| Fault::Refused("a repeated iss".to_owned()))?;
     match named {
-        Some(issuer) if issuer != provider.metadata.issuer => Err(Fault::Refused(
+        Some(issuer) if connection.issuer().as_deref() != Some(issuer) => Err(Fault::Refused(
             "the answer came from another issuer".to_owned(),
         )),
-        None if provider
-            .metadata
-            .authorization_response_iss_parameter_supported =>
-        {
-            Err(Fault::Refused(
-                "the answer does not name its issuer (iss)".to_owned(),
-            ))
-        }
         _ => Ok(()),
     }
+}
+
+/// One whose metadata say that it names itself must. Metadata that nobody has fetched promise nothing.
+pub(super) fn check_promised_issuer(
+    app: &App,
+    connection: &Connection,
+    params: &Params,
+) -> Result<(), Fault> {
+    let metadata = app.providers.known(connection);
+    let promised =
+        metadata.is_some_and(|known| known.authorization_response_iss_parameter_supported);
+    if promised && !params.has("iss") {
+        return Err(Fault::Refused(
+            "the answer does not name its issuer (iss)".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Many providers keep the person's e-mail address out of the ID token.

@@ -5,7 +5,7 @@ use crate::oidc::sessions::{self, Judge};
 use crate::users::{self, Occasion};
 use serde::{Deserialize, Serialize};
 use tenure_protocol::session::{End, EndReason};
-use tenure_protocol::upstream::signal::{Reach, is_meant, was_there};
+use tenure_protocol::upstream::signal::{self, Reach, is_meant, was_there};
 use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{SignalKind, StoreError, Tx, UpstreamWhom};
 
@@ -213,8 +213,8 @@ fn end(
 /// What an upstream session was ended by, and the rule that ended ours.
 const fn ended_by(kind: SignalKind) -> &'static str {
     match kind {
-        SignalKind::Logout => "logout_token",
-        SignalKind::Revocation => "revocation",
+        SignalKind::Logout => signal::LOGOUT_TOKEN,
+        SignalKind::Revocation => signal::REVOCATION,
     }
 }
 

@@ -1,10 +1,10 @@
 //! A provider that gave no refresh token is asked through the browser whether the person is still
 //! welcome: by a request with `prompt=none`, on the way of a request that may show a page (decision 107).
 
-use super::callback::believe;
+use super::callback::{believe, check_named_issuer, check_promised_issuer};
 use super::errand::Errand;
 use super::signal;
-use super::{CALLBACK, MOST_OF_A_STATE};
+use super::{CALLBACK, ERRAND, MOST_OF_A_STATE};
 use crate::oidc::authorize::{self, Context};
 use crate::oidc::sessions::{self, Found};
 use crate::oidc::transaction::{FormGuard, Transaction};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tenure_protocol::model::Connection;
 use tenure_protocol::params::Params;
 use tenure_protocol::session::{End, EndReason, Session};
-use tenure_protocol::upstream::liveness::Liveness;
+use tenure_protocol::upstream::liveness::{CONFIRMATION, Liveness};
 use tenure_protocol::{Sid, Timestamp};
 use tenure_store::{Notice, StoreError, Tx, UpstreamSession};
 
@@ -134,7 +134,7 @@ pub(super) async fn come_back(
     let connection = connection.clone();
     let settled = context.app.store.write(move |tx| {
         // A way back counts once.
-        if !tx.put_once("upstream_errand", &id, "", until)? {
+        if !tx.put_once(ERRAND, &id, "", until)? {
             return Ok(());
         }
         settle(tx, &inner, &connection, sid, word)
@@ -143,6 +143,11 @@ pub(super) async fn come_back(
         return pages::broken(&context.app, headers, &error.into());
     }
     context.app.metrics.signal("confirmation", counted);
+    go_on(context, headers).await
+}
+
+/// With the request that led there, once.
+pub(super) async fn go_on(context: Context, headers: &HeaderMap) -> Response {
     let transaction = Transaction {
         asked_upstream: true,
         ..context.transaction.clone()
@@ -159,6 +164,12 @@ async fn hear(
     (errand, connection): (&Errand, &Arc<Connection>),
     params: &Params,
 ) -> Word {
+    // Who cancels a login only sees the login page again; here an error ends a session.
+    let issuer = check_named_issuer(connection, params)
+        .and_then(|()| check_promised_issuer(&context.app, connection, params));
+    if let Err(fault) = issuer {
+        return Word::Nothing(fault.to_string());
+    }
     match (params.get("error"), params.get("code")) {
         (Ok(Some(error)), _) if NO.contains(&error) => Word::Gone,
         (Ok(None), Ok(Some(code))) => {
@@ -203,13 +214,13 @@ fn over(
     session: &Session,
     row: &UpstreamSession,
 ) -> Result<(), StoreError> {
-    tx.end_upstream_session(&row.sid, &row.connection, context.now, "confirmation")?;
+    tx.end_upstream_session(&row.sid, &row.connection, context.now, CONFIRMATION)?;
     let end = End {
         at: context.now,
         reason: EndReason::UpstreamExpired,
         by: format!("connection:{}", row.connection),
         from: context.caller.address.clone(),
-        rule: "confirmation".to_owned(),
+        rule: CONFIRMATION.to_owned(),
     };
     sessions::end_session(tx, session, end, context.judge())
 }
@@ -225,9 +236,7 @@ fn welcome(
     if (&proven.issuer, &proven.subject) != (&row.issuer, &row.subject) {
         return over(tx, context, session, row);
     }
-    if let Some(sid) = &proven.sid
-        && signal::is_over(tx, name, &proven.issuer, sid, context.now)?
-    {
+    if signal::is_over(tx, name, proven, context.now)? {
         return over(tx, context, session, row);
     }
     let liveness = Liveness::of(&arrival.connection.upstream);

@@ -39,6 +39,9 @@ use tenure_protocol::upstream::onward::Onward;
 /// Where providers send people back, by Auth0's path: it is registered there.
 pub const CALLBACK: &str = "/login/callback";
 
+/// The kind of a mark that an errand was used.
+const ERRAND: &str = "upstream_errand";
+
 /// Characters that a `state` of ours may have. Longer ones do not fit into addresses that every server
 /// and proxy on the way accepts.
 pub const MOST_OF_A_STATE: usize = 6_000;

@@ -99,6 +99,7 @@ fn claimed(
         email,
         issuer,
         at,
+        issued_at: assertion.issued_at,
         from: from.to_owned(),
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tenure_protocol::Timestamp;
 use tenure_protocol::model::Connection;
 use tenure_protocol::upstream::CLOCK_SKEW;
+use tenure_protocol::upstream::id_token::Proven;
 use tenure_protocol::upstream::signal::{self, GIVE_UP_AFTER, MOST_QUEUED, Reach};
 use tenure_store::{SignalKind, StoreError, Tx, UpstreamSignal};
 
@@ -22,6 +23,9 @@ const JTI: &str = "upstream_jti";
 
 /// An upstream session that is over starts no session here, also if its ID token is still on the way.
 const OVER: &str = "upstream_over";
+
+/// The same of a person of whom every session there is over, for ID tokens from before.
+const OVER_PERSON: &str = "upstream_over_person";
 
 /// Seconds for which that is remembered: the longest that an ID token is believed, and a minute.
 const OVER_FOR: i64 = 660;
@@ -38,6 +42,9 @@ pub struct Claimed {
     pub email: Option<String>,
     pub issuer: String,
     pub at: Timestamp,
+    /// When the provider said it, by its clock.
+    #[serde(default)]
+    pub issued_at: Option<Timestamp>,
     pub from: String,
 }
 
@@ -107,10 +114,7 @@ pub fn accept(
     if heard.reach == Reach::Nothing {
         return Ok(Outcome::Ignored);
     }
-    if let Some(sid) = &heard.sid {
-        let over = self::key(&heard.connection, &heard.issuer, sid);
-        tx.put_once(OVER, &over, "", judge.now.plus(OVER_FOR))?;
-    }
+    remember(tx, (kind, claimed.issued_at), &heard, judge.now)?;
     let done = cascade::carry_out(tx, kind, &heard, judge)?;
     let nobody = done.ended == 0 && done.user_id.is_none();
     if !nobody {
@@ -124,6 +128,33 @@ pub fn accept(
     } else {
         Outcome::Accepted
     })
+}
+
+/// For logins that are on the way. They look here in the transaction that starts a session: of two at once
+/// the second waits for the first, and either the word finds the session or the login finds the word.
+fn remember(
+    tx: &Tx<'_>,
+    (kind, told_at): (SignalKind, Option<Timestamp>),
+    heard: &Heard,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let until = now.plus(OVER_FOR);
+    let told = told_at.unwrap_or(heard.at).millis();
+    let key = |name: &str| key(&heard.connection, &heard.issuer, name);
+    if let Some(sid) = &heard.sid {
+        tx.leave_word(OVER, &key(sid), (&told.to_string(), until))?;
+    }
+    // Of a token that names a session, that session alone is over there.
+    let of_person = heard.sid.is_none() || kind == SignalKind::Revocation;
+    if let (true, Some(subject)) = (of_person, &heard.subject) {
+        let key = key(subject);
+        let before = tx.hear_word(OVER_PERSON, &key, until)?;
+        let later = before.is_some_and(|(before, _)| before.parse().is_ok_and(|at: i64| at > told));
+        if !later {
+            tx.leave_word(OVER_PERSON, &key, (&told.to_string(), until))?;
+        }
+    }
+    Ok(())
 }
 
 /// The provider's name for whoever has this address here, if the provider vouches for them at all.
@@ -155,16 +186,29 @@ pub fn go_on(
     Ok(done.rest)
 }
 
-/// Whether the provider said that this session of its is over.
+/// Whether the provider said that the session is over which its ID token is of.
 pub fn is_over(
     tx: &Tx<'_>,
     connection: &str,
-    issuer: &str,
-    sid: &str,
+    proven: &Proven,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let over = tx.peek_once(OVER, &key(connection, issuer, sid))?;
-    Ok(over.is_some_and(|(_, until)| now < until))
+    let until = now.plus(OVER_FOR);
+    let hear = |kind, name: &str| {
+        let key = key(connection, &proven.issuer, name);
+        let word = tx.hear_word(kind, &key, until)?;
+        let word = word.filter(|(told, until)| now < *until && !told.is_empty());
+        Ok::<_, StoreError>(word.map(|(told, _)| told))
+    };
+    if let Some(sid) = &proven.sid
+        && hear(OVER, sid)?.is_some()
+    {
+        return Ok(true);
+    }
+    let told = hear(OVER_PERSON, &proven.subject)?;
+    let told_at = told.and_then(|told| told.parse().ok());
+    let told_at = told_at.map(Timestamp::from_millis);
+    Ok(told_at.is_some_and(|told_at| signal::is_before_word(proven.issued_at, told_at)))
 }
 
 /// What cannot be believed yet. `None`: as many wait as may, and nothing was stored.
