@@ -107,6 +107,15 @@ ${ada}`;
   }
 }
 
+// By how many seconds the end of the session moved while `deed` was done, as the page tells it. Both clocks run on
+// meanwhile, so this is what can be said exactly on a slow machine: at least the time since the last activity.
+export async function movedBy(page, deed) {
+  const endsAt = () => page.evaluate(() => window.client.monitor.state.endsAt);
+  const before = await endsAt();
+  await deed();
+  return ((await endsAt()) - before) / 1000;
+}
+
 // No `waitForFunction`: the page's policy forbids `eval`.
 const shows = (page, id, text) => page.locator(`#${id}`, { hasText: new RegExp(`^${text}$`) }).waitFor({ state: 'attached' });
 export const who = (page, name) => shows(page, 'who', name);
