@@ -52,11 +52,17 @@ export function reactSite(source, { alias, settings = {} } = {}) {
 // A server with the profile short-lived, a site, and Chromium.
 export class ReactSession {
   static async start(source, { alias = {}, browser } = {}) {
+    const session = await ReactSession.serve(source, { alias });
+    session.browser = await launch(browser);
+    return session;
+  }
+
+  // For a browser of another kind.
+  static async serve(source, { alias = {} } = {}) {
     const session = new ReactSession();
     session.site = await reactSite(source, { alias });
     session.server = await Server.start(session.tenant());
     session.site.knows(session.server);
-    session.browser = await launch(browser);
     return session;
   }
 

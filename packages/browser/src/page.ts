@@ -87,6 +87,8 @@ export class Store {
     const unsubscribe = this.#client.subscribe(() => this.#settle());
     addEventListener('pagehide', ({ persisted }) => persisted && this.#freeze(), { signal });
     addEventListener('pageshow', ({ persisted }) => persisted && void this.#thaw(), { signal });
+    document.addEventListener('freeze', () => this.#freeze(), { signal });
+    document.addEventListener('resume', () => void this.#thaw(), { signal });
     if (!this.#begun) void this.#begin(begin);
     else this.#settle();
     return () => {

@@ -27,7 +27,8 @@ export class Monitor implements SessionMonitor {
   #tabs: Tabs<WireStatus> | undefined;
   /** Ends everything of the present watch. */
   #watch: AbortController | undefined;
-  #streaming = false;
+  /** The watch that follows the stream, or waits for its turn. */
+  #streaming: AbortController | undefined;
   /** The application wants no watch. */
   stopped = false;
 
@@ -69,6 +70,7 @@ export class Monitor implements SessionMonitor {
     };
     document.addEventListener('visibilitychange', look, { signal });
     for (const name of ['focus', 'pageshow', 'online']) addEventListener(name, look, { signal });
+    document.addEventListener('freeze', () => this.#sleep(), { signal });
     let last = -BETWEEN_DEEDS;
     const deed = () => {
       const now = performance.now();
@@ -87,6 +89,12 @@ export class Monitor implements SessionMonitor {
     this.#tabs?.close();
     this.#tabs = undefined;
     clearTimeout(this.#timer);
+  }
+
+  /** A tab that the browser freezes must not keep the others from the stream, and knows nothing when it wakes. */
+  #sleep(): void {
+    this.stop();
+    document.addEventListener('resume', () => this.start(), { once: true });
   }
 
   async checkNow(): Promise<void> {
@@ -168,8 +176,8 @@ export class Monitor implements SessionMonitor {
   #stream(): void {
     const { facts } = this.#state;
     const watch = this.#watch;
-    if (!facts || !watch || this.#streaming || this.#options.events === false) return;
-    this.#streaming = true;
+    if (!facts || !watch || this.#streaming === watch || this.#options.events === false) return;
+    this.#streaming = watch;
     const heard = (status: WireStatus) => {
       this.#tabs?.tell(status);
       this.#take({ type: 'answer', status, by: 'told', took: 0 });
@@ -179,7 +187,7 @@ export class Monitor implements SessionMonitor {
       ?.alone('stream', task, watch.signal)
       .catch(() => undefined)
       .finally(() => {
-        this.#streaming = false;
+        if (this.#streaming === watch) this.#streaming = undefined;
       });
   }
 }
