@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Chromium } from '../lib/chromium.mjs';
 import { ReactSession } from '../lib/react-site.mjs';
+import { sdkSite } from '../lib/tenure-sdk.mjs';
 
 // Seconds by which the computer's clock is wrong.
 const BEHIND = 7_200;
@@ -150,6 +151,22 @@ test('timers of a tab behind another one are throttled, and yet it knows the end
   await shows(first, 'ended');
   assert.equal(await first.evaluate(() => document.visibilityState), 'hidden');
   await first.evaluate(() => { window.frames.length = 0; });
+  await first.front();
+  await dialog(first, 'You are signed out');
+  assert.deepEqual(await first.evaluate(() => [...new Set(window.frames)]), ['nothing private']);
+  await wentIdle(first, sid);
+});
+
+test('a machine that slept behind another tab: whoever comes back sees nothing private while the server is asked', async () => {
+  const sid = await sidOf(first);
+  const { secondsLeft } = await first.evaluate(() => window.client.monitor.state);
+  await session.server.advance(secondsLeft - 2);
+  await first.evaluate(() => window.client.monitor.checkNow());
+  await hide(first);
+  await first.evaluate(() => { window.frames.length = 0; });
+  browser.suspend();
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  browser.wake();
   await first.front();
   await dialog(first, 'You are signed out');
   assert.deepEqual(await first.evaluate(() => [...new Set(window.frames)]), ['nothing private']);

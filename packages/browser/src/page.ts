@@ -127,7 +127,6 @@ export class Store {
   }
 
   async #thaw(): Promise<void> {
-    this.#leaving = undefined;
     // Without a network nobody can say who is signed in; whoever pulled the cable sees nothing.
     await this.#confirm({ patient: true });
     this.#open -= 1;
@@ -147,11 +146,16 @@ export class Store {
   /** Leaves for the login page, once, and in place of this page: going back from there must not lead there again. */
   login(): Promise<void> {
     const openUrl = (url: string) => location.replace(url);
-    this.#leaving ??= this.#client.loginWithRedirect({ appState: here(), openUrl }).catch((error: Error) => {
-      this.#error = error;
-      this.#leaving = undefined;
-      this.#settle();
-    });
+    this.#leaving ??= this.#client
+      .loginWithRedirect({ appState: here(), openUrl })
+      .catch((error: Error) => {
+        this.#error = error;
+        this.#settle();
+      })
+      // Whoever stops the way there is still here, and may want to go again.
+      .finally(() => {
+        this.#leaving = undefined;
+      });
     return this.#leaving;
   }
 }
