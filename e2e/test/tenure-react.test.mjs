@@ -278,6 +278,20 @@ test('a cancelled login, or a server that cannot be reached, is an error with a 
   await context.close();
 });
 
+test('whoever stops the way to the login page can go there again', async () => {
+  const { page, context } = await visit('/orders');
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByText('The sign-in did not succeed.').waitFor();
+  // As the browser's button to stop: the page stays.
+  await context.route(/\/authorize/, (route) => route.abort('aborted'), { times: 1 });
+  const stopped = page.waitForEvent('requestfailed');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await stopped;
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL(/\/authorize\?/);
+  await context.close();
+});
+
 test('mounted twice, it handles the answer once, watches once, and renders nothing private before it knows whose it is', async () => {
   const visitor = await visit('/orders');
   const { page, context } = visitor;

@@ -4,16 +4,21 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Chromium } from '../lib/chromium.mjs';
 import { ReactSession } from '../lib/react-site.mjs';
-import { sdkSite } from '../lib/tenure-sdk.mjs';
+import { client, sdkSite } from '../lib/tenure-sdk.mjs';
 
 // Seconds by which the computer's clock is wrong.
 const BEHIND = 7_200;
-let session, browser, first;
+let session, plain, browser, first;
 before(async () => {
   session = await ReactSession.serve('tenure-react.jsx');
+  plain = await sdkSite();
+  session.server.apply(session.tenant().replace('\nusers:', `${client('plain', plain)}\nusers:`));
   await session.server.advance(BEHIND);
 });
-after(() => session?.stop());
+after(async () => {
+  await session?.stop();
+  plain?.close();
+});
 beforeEach(async () => {
   browser = await Chromium.start();
   first = await signedIn('/orders');
@@ -119,6 +124,30 @@ test('a frozen tab keeps no other tab from hearing of the end', async () => {
   await first.front();
   await dialog(first, 'You are signed out');
   assert.equal(await isPrivate(first), false);
+});
+
+test('nor does it with the SDK alone, and the monitor asks when the tab is thawed', async () => {
+  const tabs = [];
+  for (let count = 0; count < 2; count += 1) {
+    const tab = await browser.open(plain.origin);
+    await tab.until(() => document.readyState === 'complete');
+    await tab.evaluate(async (issuer) => {
+      window.client = window.tenure.createTenureClient({ issuer, clientId: 'plain' });
+      await window.client.checkSession();
+    }, session.server.issuer);
+    await tab.until(() => window.client.monitor.state.status === 'active');
+    tabs.push(tab);
+  }
+  const [holder, waiting] = tabs;
+  const streams = (tab) => tab.requests.filter((request) => request === 'GET /session/events').length;
+  assert.deepEqual(tabs.map(streams), [1, 0]);
+  await holder.freeze();
+  await session.server.commandAsync('session', 'end', await sidOf(waiting));
+  const ended = () => window.client.monitor.state.reason === 'admin_revoked';
+  await waiting.until(ended);
+  assert.equal(await holder.evaluate(ended), false, 'it is frozen');
+  await holder.thaw();
+  await holder.until(ended);
 });
 
 test('a suspended machine: when it wakes, the page in front says that the session is over', async () => {
