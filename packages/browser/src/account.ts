@@ -45,8 +45,7 @@ export class Account {
   #remember(tokens: Tokens): void {
     this.#last = tokens;
     const user = userOf(tokens.claims);
-    const same = this.#state.isAuthenticated && JSON.stringify(user) === JSON.stringify(this.#state.user);
-    if (!same) this.#change({ isAuthenticated: true, user });
+    if (JSON.stringify(user) !== JSON.stringify(this.#state.user)) this.#change({ isAuthenticated: true, user });
   }
 
   forget(): void {

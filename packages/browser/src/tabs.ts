@@ -18,7 +18,7 @@ export class Tabs<Message> {
   constructor(name: string, heard: (message: Message, from: string) => void, asked: (question: Message) => unknown = () => undefined) {
     this.#name = name;
     // Where a page is rendered on a server there are no tabs.
-    if (typeof document === 'undefined' || typeof BroadcastChannel === 'undefined') return;
+    if (!globalThis.document || !globalThis.BroadcastChannel) return;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }: MessageEvent<Envelope>) => {
       if (data.to !== undefined && data.to !== this.me) return;

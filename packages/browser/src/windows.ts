@@ -62,7 +62,7 @@ export function askFrame(url: URL, state: string, seconds: number): Promise<URLS
   const frame = document.createElement('iframe');
   return answerOf(() => frame.contentWindow, url, state, seconds, (fail) => {
     frame.hidden = true;
-    frame.onload = () => setTimeout(fail, GRACE, 'frame_refused', 'the frame does not answer: callbacks? frame-src?');
+    frame.onload = () => setTimeout(fail, GRACE, 'frame_refused', 'no answer: callbacks? frame-src?');
     frame.src = url.href;
     // Not in the body: that may not be there yet, or be written anew meanwhile.
     document.documentElement.append(frame);
