@@ -52,11 +52,17 @@ export function reactSite(source, { alias, settings = {} } = {}) {
 // A server with the profile short-lived, a site, and Chromium.
 export class ReactSession {
   static async start(source, { alias = {}, browser } = {}) {
+    const session = await ReactSession.serve(source, { alias });
+    session.browser = await launch(browser);
+    return session;
+  }
+
+  // For a browser of another kind.
+  static async serve(source, { alias = {} } = {}) {
     const session = new ReactSession();
     session.site = await reactSite(source, { alias });
     session.server = await Server.start(session.tenant());
     session.site.knows(session.server);
-    session.browser = await launch(browser);
     return session;
   }
 
@@ -105,6 +111,15 @@ ${ada}`;
     await this.server.advance(seconds);
     await page.clock.fastForward(seconds * 1000);
   }
+}
+
+// By how many seconds the end of the session moved while `deed` was done, as the page tells it. Both clocks run on
+// meanwhile, so this is what can be said exactly on a slow machine: at least the time since the last activity.
+export async function movedBy(page, deed) {
+  const endsAt = () => page.evaluate(() => window.client.monitor.state.endsAt);
+  const before = await endsAt();
+  await deed();
+  return ((await endsAt()) - before) / 1000;
 }
 
 // No `waitForFunction`: the page's policy forbids `eval`.

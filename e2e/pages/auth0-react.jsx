@@ -21,7 +21,7 @@ function SessionTimeout() {
     return () => watching.stop();
   }, [isAuthenticated, getAccessTokenSilently]);
   if (!monitor) return null;
-  window.monitor = monitor;
+  window.client = { monitor };
   return (
     <>
       <Status monitor={monitor} />

@@ -14,7 +14,7 @@ const choice = new URLSearchParams(chosen);
 
 const client = createTenureClient({
   issuer: settings.issuer, clientId: choice.get('client') ?? 'shop', cacheLocation: choice.get('cache') ?? 'memory',
-  useRefreshTokens: choice.has('refresh'), monitor: { extendOnActivity: false },
+  useRefreshTokens: choice.has('refresh'), monitor: { extendOnActivity: false, events: !choice.has('quiet') },
 });
 Object.assign(window, { client, seen: [], heard: [] });
 for (const name of ['warning', 'extended', 'ended']) client.monitor.on(name, (state) => window.heard.push({ name, ...state }));

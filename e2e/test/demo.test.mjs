@@ -14,13 +14,6 @@ after(async () => {
   assert.deepEqual(await demo?.stop(), [], 'nothing of the demo is left behind');
 });
 
-// Milliseconds until the lane's end, as it says.
-async function left(lane) {
-  const text = await lane.locator('.left').textContent();
-  const unit = { day: 86_400, days: 86_400, h: 3600, min: 60, s: 1 };
-  return [...text.matchAll(/(\d+) (days?|h|min|s)\b/g)].reduce((sum, [, count, name]) => sum + Number(count) * unit[name], 0);
-}
-
 const is = (page, text) => page.getByText(text, { exact: false }).first().waitFor();
 
 test('it prints where everything is, and who may sign in', () => {
@@ -55,7 +48,6 @@ test('experiment 2: what is done at one site extends the session of both', async
   await idle.getByText(/^3 min/).waitFor();
   await visitor.press(forum, 'Keep the session alive');
   await idle.getByText(/^4 min/).waitFor();
-  assert.ok((await left(idle)) > 290);
   await visitor.logged(shop, 'extended: kept alive until').waitFor();
   await visitor.logged(shop, 'forum: session kept alive').waitFor();
   assert.deepEqual(visitor.problems, []);

@@ -9,7 +9,8 @@ const applications = [
   ['short-lived', 'two-sites-tenure.jsx', '/oidc/logout'],
   ["short-lived, Auth0's SPA SDK", 'two-sites-auth0.jsx', '/v2/logout'],
 ];
-const near = (actual, expected, what) => assert.ok(Math.abs(actual - expected) < 10, `${what}: ${actual}, not about ${expected}`);
+// A deadline that was not renewed differs by at least one of the waits below, of which the shortest is 80 s.
+const near = (actual, expected, what) => assert.ok(Math.abs(actual - expected) < 40, `${what}: ${actual}, not about ${expected}`);
 const dialog = ({ page }) => page.getByRole('alertdialog', { name: 'Are you still there?' });
 const heading = ({ page }) => page.getByRole('heading', { name: 'Order 7', includeHidden: true });
 
@@ -76,12 +77,12 @@ for (const [story, page, logout] of applications) {
     });
 
     await step('step 4: after 240 s both sites ask for 60 s, and one answer serves both', async () => {
-      await session.pass(230);
+      await session.pass(200);
       for (const tab of [shop, forum]) assert.equal(await dialog(tab).isVisible(), false);
-      await session.pass(11);
+      await session.pass(41);
       for (const tab of [shop, forum]) await dialog(tab).waitFor();
-      await session.pass(50);
-      for (const tab of [shop, forum]) assert.match(await tab.page.getByRole('timer').textContent(), /in [5-9] seconds/);
+      await session.pass(40);
+      for (const tab of [shop, forum]) await tab.page.getByRole('timer').getByText(/in 1?[0-9] seconds/).waitFor();
       session.taken();
       await dialog(forum).getByRole('button', { name: 'Stay signed in' }).click();
       for (const tab of [shop, forum]) await dialog(tab).waitFor({ state: 'hidden' });

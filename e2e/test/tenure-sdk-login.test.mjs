@@ -1,10 +1,10 @@
 // @tenure/browser in a real browser: how people sign in and come back.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Server } from '../lib/server.mjs';
 import { launch } from '../lib/sites.mjs';
-import { ada, bundled, client, fillIn, pastedSite, sdkSite, Visitor } from '../lib/tenure-sdk.mjs';
+import { firstExample, pasted } from '../lib/readme.mjs';
+import { ada, client, fillIn, sdkSite, Visitor } from '../lib/tenure-sdk.mjs';
 
 let server, shop, forum, browser;
 before(async () => {
@@ -259,38 +259,19 @@ test('a logout without leaving the page forgets, and leaves the session alone', 
 });
 
 test('the first example of the README works when it is pasted', async () => {
-  const readme = readFileSync(new URL('../../packages/browser/README.md', import.meta.url), 'utf8');
-  const [, tenant] = readme.match(/```yaml\n([^]*?)```/);
-  const [, script] = readme.match(/```js\n([^]*?)```/);
-  const pasted = { text: '' };
-  const place = await pastedSite(pasted);
-  const its = (text) => text.replaceAll('http://localhost:3000', place.origin);
-  const fresh = await Server.start(its(tenant), { manualClock: true });
-  const context = await browser.newContext();
+  const { page, pass, stop } = await pasted(browser, firstExample);
   try {
-    pasted.text = bundled(its(script).replace('http://localhost:7100/', fresh.issuer));
-    await context.clock.install();
-    const page = await context.newPage();
-    await page.goto(place.origin);
-    await page.getByLabel('E-mail address or user name').fill('ada@example.com');
-    await page.getByLabel('Password').fill('change-me-please');
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByText('Hello ada@example.com').waitFor();
-    await page.getByText('active').waitFor();
     await page.reload();
     await page.getByText('Hello ada@example.com').waitFor();
     await page.getByText('active').waitFor();
-    await fresh.advance(1_750);
-    await context.clock.fastForward(1_750_000);
+    await pass(1_750);
     await page.getByText(/Your session ends in \d+ s/).waitFor();
     await page.getByRole('button', { name: 'Stay' }).click();
     await page.getByText('active').waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Password').waitFor();
   } finally {
-    await context.close();
-    await fresh.stop();
-    place.close();
+    await stop();
   }
 });
 

@@ -14,6 +14,7 @@ const common = { bundle: true, format: 'esm', target, minify: true, sourcemap: t
 
 await build({ ...common, entryPoints: [at('src/worker-script.ts')], format: 'iife', outfile: at('dist/worker.js') });
 await build({ ...common, entryPoints: [at('src/monitor-script.ts')], outfile: at('dist/monitor.js') });
+await build({ ...common, entryPoints: [at('src/dialog/index.ts')], outfile: at('dist/dialog.js') });
 await build({ ...common, entryPoints: [at('src/page.ts')], outfile: at('dist/page.js') });
 await build({ ...common, entryPoints: [at('src/index.ts')], outdir: at('dist'), splitting: true, chunkNames: '[name]', external: ['oauth4webapi'] });
 

@@ -17,7 +17,7 @@ await build({
   format: 'esm',
   target: ['es2022'],
   jsx: 'automatic',
-  external: ['react', 'react/jsx-runtime', '@tenure/browser', '@tenure/browser/page'],
+  external: ['react', 'react/jsx-runtime', '@tenure/browser', '@tenure/browser/dialog', '@tenure/browser/page'],
   // Frameworks that render on a server must know that this runs in browsers.
   banner: { js: '"use client";' },
 });

@@ -2,9 +2,7 @@ import { TokenCache, type Tokens } from './cache.ts';
 import type { AuthListener, AuthState, IdTokenClaims, User } from './types.ts';
 
 /** Claims of the protocol, which say nothing of the person. */
-const PROTOCOL = new Set(
-  ['iss', 'aud', 'exp', 'nbf', 'iat', 'jti', 'azp', 'nonce', 'auth_time', 'at_hash', 'acr', 'amr', 'sid', 'session_expiry', 'cnf'],
-);
+const PROTOCOL = 'iss aud exp nbf iat jti azp nonce auth_time at_hash acr amr sid session_expiry cnf'.split(' ');
 
 const NOBODY: AuthState = { isAuthenticated: false, user: undefined };
 
@@ -47,8 +45,7 @@ export class Account {
   #remember(tokens: Tokens): void {
     this.#last = tokens;
     const user = userOf(tokens.claims);
-    const same = this.#state.isAuthenticated && JSON.stringify(user) === JSON.stringify(this.#state.user);
-    if (!same) this.#change({ isAuthenticated: true, user });
+    if (JSON.stringify(user) !== JSON.stringify(this.#state.user)) this.#change({ isAuthenticated: true, user });
   }
 
   forget(): void {
@@ -73,5 +70,5 @@ const sessionEnd = ({ claims, obtainedAt }: Tokens) =>
   typeof claims.session_expiry === 'number' ? obtainedAt + (claims.session_expiry - claims.iat) * 1000 : Infinity;
 
 function userOf(claims: IdTokenClaims): User {
-  return Object.fromEntries(Object.entries(claims).filter(([name]) => !PROTOCOL.has(name))) as User;
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => !PROTOCOL.includes(name))) as User;
 }

@@ -27,6 +27,17 @@ export function createTenureClient(options: TenureClientOptions): TenureClient {
   return new Client(options, check(options));
 }
 
+/** A browser may forbid it, or be full: then memory must do. */
+function canStore(): boolean {
+  try {
+    localStorage.setItem('tenure', '');
+    localStorage.removeItem('tenure');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 class Client implements TenureClient {
   readonly #options: TenureClientOptions;
   readonly #vault: Vault;
@@ -37,7 +48,7 @@ class Client implements TenureClient {
   readonly monitor: Monitor;
 
   constructor(options: TenureClientOptions, issuer: URL) {
-    const local = options.cacheLocation === 'localstorage';
+    const local = options.cacheLocation === 'localstorage' && canStore();
     const prefix = `tenure.${options.clientId}.`;
     this.#options = options;
     this.#vault = openVault({
@@ -132,9 +143,10 @@ class Client implements TenureClient {
 
   async logout({ returnTo, federated, openUrl }: LogoutOptions = {}) {
     const idToken = this.#account.last?.idToken;
+    // Where the server cannot be reached nobody is signed out there, and must not believe to be.
+    const url = openUrl !== false && (await this.#protocol.endpoint('end_session_endpoint'));
     this.#tokens.signOut({ evenRefreshing: true });
-    if (openUrl === false) return;
-    const url = await this.#protocol.endpoint('end_session_endpoint');
+    if (!url) return;
     url.searchParams.set('client_id', this.#options.clientId);
     if (idToken) url.searchParams.set('id_token_hint', idToken);
     if (returnTo) url.searchParams.set('post_logout_redirect_uri', returnTo);

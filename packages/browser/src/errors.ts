@@ -50,7 +50,7 @@ export class TenureError extends Error {
   readonly reason: string | undefined;
 
   constructor(code: SdkErrorCode | (string & {}), message: string, details: TenureErrorDetails = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
+    super(message, details);
     this.code = code;
     this.appState = details.appState;
     this.reason = details.reason;

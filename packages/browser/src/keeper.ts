@@ -19,7 +19,7 @@ export interface KeptAnswer {
 export type Order =
   | ({ do: 'send' } & KeptRequest)
   /** Sends each refresh token to the revocation endpoint (RFC 7009), and forgets it. */
-  | { do: 'revoke'; url: string; clientId: string }
+  | { do: 'revoke'; url: string; clientId: string; except?: undefined }
   | { do: 'forget'; except?: string | undefined };
 
 export interface RefreshStore {
@@ -45,22 +45,25 @@ export function keeping() {
     async function send({ url, headers, body, name }: KeptRequest): Promise<KeptAnswer> {
       const params = new URLSearchParams(body);
       const refreshes = params.get('grant_type') === 'refresh_token';
+      const sent = store.get(name);
       if (refreshes) {
-        const token = store.get(name);
-        if (token === undefined) return refusal('missing_refresh_token', 'no refresh token');
-        params.set('refresh_token', token);
+        if (sent === undefined) return refusal('missing_refresh_token', 'no refresh token');
+        params.set('refresh_token', sent);
       }
       const response = await post(url, params, headers);
       let text = await response.text();
       // Forgotten meanwhile: what was on its way brings nobody back.
-      if (refreshes && store.get(name) === undefined) return refusal('login_required', 'no refresh token');
+      const now = store.get(name);
+      if (refreshes && now === undefined) return refusal('login_required', 'no refresh token');
+      // Somebody may have signed in meanwhile, or another tab refreshed: what is there now is not this answer's.
+      const ours = !refreshes || now === sent;
       try {
         const json = JSON.parse(text) as Record<string, unknown>;
         if (typeof json['refresh_token'] === 'string') {
-          store.set(name, json['refresh_token']);
+          if (ours) store.set(name, json['refresh_token']);
           delete json['refresh_token'];
           text = JSON.stringify(json);
-        } else if (refreshes && json['error'] === 'invalid_grant') {
+        } else if (refreshes && ours && json['error'] === 'invalid_grant') {
           store.delete(name);
         }
       } catch {
@@ -101,12 +104,7 @@ export function keeping() {
 
   function memoryTokens(): RefreshStore {
     const tokens = new Map<string, string>();
-    return {
-      get: (name) => tokens.get(name),
-      set: (name, token) => tokens.set(name, token),
-      delete: (name) => tokens.delete(name),
-      all: () => [...tokens],
-    };
+    return Object.assign(tokens, { all: () => [...tokens] });
   }
 
   return { keeper, memoryTokens };

@@ -98,6 +98,6 @@ export class Login {
 function forgetAnswer(url: URL): void {
   const shown = new URL(location.href);
   if (shown.searchParams.get('state') !== url.searchParams.get('state')) return;
-  for (const name of ['code', 'state', 'iss', 'error', 'error_description', 'session_state']) shown.searchParams.delete(name);
+  for (const name of 'code state iss error error_description session_state'.split(' ')) shown.searchParams.delete(name);
   history.replaceState(history.state, '', shown);
 }

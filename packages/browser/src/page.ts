@@ -2,7 +2,7 @@
  * What a page knows of the sign-in, for whatever framework shows it: a component may mount twice, an answer is handled
  * once. `@tenure/react` stands on it.
  */
-import type { SessionMonitor } from './monitor/types.ts';
+import type { SessionMonitor, SessionState } from './monitor/types.ts';
 import type { TenureClient, User } from './types.ts';
 
 const METHODS = ['loginWithRedirect', 'loginWithPopup', 'logout', 'getTokenSilently', 'fetch', 'requireRecentLogin'] as const;
@@ -87,6 +87,8 @@ export class Store {
     const unsubscribe = this.#client.subscribe(() => this.#settle());
     addEventListener('pagehide', ({ persisted }) => persisted && this.#freeze(), { signal });
     addEventListener('pageshow', ({ persisted }) => persisted && void this.#thaw(), { signal });
+    document.addEventListener('freeze', () => this.#freeze(), { signal });
+    document.addEventListener('resume', () => void this.#thaw(), { signal });
     if (!this.#begun) void this.#begin(begin);
     else this.#settle();
     return () => {
@@ -125,7 +127,6 @@ export class Store {
   }
 
   async #thaw(): Promise<void> {
-    this.#leaving = undefined;
     // Without a network nobody can say who is signed in; whoever pulled the cable sees nothing.
     await this.#confirm({ patient: true });
     this.#open -= 1;
@@ -145,13 +146,44 @@ export class Store {
   /** Leaves for the login page, once, and in place of this page: going back from there must not lead there again. */
   login(): Promise<void> {
     const openUrl = (url: string) => location.replace(url);
-    this.#leaving ??= this.#client.loginWithRedirect({ appState: here(), openUrl }).catch((error: Error) => {
-      this.#error = error;
-      this.#leaving = undefined;
-      this.#settle();
-    });
+    this.#leaving ??= this.#client
+      .loginWithRedirect({ appState: here(), openUrl })
+      .catch((error: Error) => {
+        this.#error = error;
+        this.#settle();
+      })
+      // Whoever stops the way there is still here, and may want to go again.
+      .finally(() => {
+        this.#leaving = undefined;
+      });
     return this.#leaving;
   }
+}
+
+/** What becomes of a private part of a page when the session ends by time. */
+export type AtEnd = 'unmount' | 'hide' | 'leave';
+
+export interface Access {
+  /** The private part; `hidden`: it keeps its state, and nobody sees or reaches it. */
+  part: 'shown' | 'hidden' | 'gone';
+  /** What stands in its place: the `notice` that the sign-in is over or did not succeed, or nothing final yet. */
+  instead: 'nothing' | 'waiting' | 'notice';
+  /** Somebody of whom nothing is known goes to the login page. */
+  leave: boolean;
+}
+
+/**
+ * Who may see a private part of a page. `known` is the user to whom it was shown before, if it was: whose sign-in ends
+ * here is not sent away, since they may be reading, signing out, or about to sign in elsewhere.
+ */
+export function accessOf(who: Tenure, { status, reason }: SessionState, known: string | undefined, atEnd: AtEnd): Access {
+  const { isLoading, isAuthenticated, error } = who;
+  if (isAuthenticated) return { part: 'shown', instead: 'nothing', leave: false };
+  if (isLoading) return { part: known === undefined ? 'gone' : 'hidden', instead: 'waiting', leave: false };
+  if (known === undefined) return { part: 'gone', instead: error ? 'notice' : 'waiting', leave: !error };
+  const byTime = status === 'ended' && (reason === 'idle' || reason === 'absolute');
+  if (byTime && atEnd === 'leave') return { part: 'shown', instead: 'nothing', leave: false };
+  return { part: byTime && atEnd === 'hide' ? 'hidden' : 'gone', instead: 'notice', leave: false };
 }
 
 /** This address, for `appState`. */

@@ -8,32 +8,28 @@ interface Envelope {
   from: string;
 }
 
-export interface Reply<Answer> {
-  from: string;
-  answer: Answer;
-}
-
 export class Tabs<Message> {
   readonly me = crypto.randomUUID();
   readonly #name: string;
   readonly #channel: BroadcastChannel | undefined;
-  readonly #waiting = new Map<string, (reply: Reply<unknown>) => void>();
+  readonly #waiting = new Map<string, (answer: unknown, from: string) => void>();
   readonly #gone = new AbortController();
 
   constructor(name: string, heard: (message: Message, from: string) => void, asked: (question: Message) => unknown = () => undefined) {
     this.#name = name;
     // Where a page is rendered on a server there are no tabs.
-    if (typeof document === 'undefined' || typeof BroadcastChannel === 'undefined') return;
+    if (!globalThis.document || !globalThis.BroadcastChannel) return;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }: MessageEvent<Envelope>) => {
       if (data.to !== undefined && data.to !== this.me) return;
       if (data.kind === 'tell') heard(data.body as Message, data.from);
-      else if (data.kind === 'reply') this.#waiting.get(data.id ?? '')?.({ from: data.from, answer: data.body });
+      else if (data.kind === 'reply') this.#waiting.get(data.id ?? '')?.(data.body, data.from);
       else void this.#answer(data, asked);
     };
+    const { signal } = this.#gone;
     // Held for as long as the tab lives: counting the holders tells how many tabs there are.
     void navigator.locks
-      ?.request(`${name}:tab`, { mode: 'shared' }, () => new Promise<void>((end) => this.#gone.signal.addEventListener('abort', () => end())))
+      ?.request(`${name}:tab`, { mode: 'shared', signal }, () => new Promise<void>((end) => signal.addEventListener('abort', () => end())))
       .catch(() => undefined);
   }
 
@@ -61,16 +57,16 @@ export class Tabs<Message> {
    * Asks the other tabs, or one of them. Ends with the first reply that `wanted` accepts, when all have replied, or
    * after `milliseconds`, since a frozen tab never replies.
    */
-  async ask<Answer>(question: Message, milliseconds: number, wanted: (answer: Answer, from: string) => boolean, to?: string): Promise<Reply<Answer> | undefined> {
+  async ask<Answer>(question: Message, milliseconds: number, wanted: (answer: Answer, from: string) => boolean, to?: string): Promise<Answer | undefined> {
     let missing = to === undefined ? await this.others() : 1;
     if (missing < 1) return undefined;
     const id = crypto.randomUUID();
     try {
       return await new Promise((resolve) => {
         setTimeout(() => resolve(undefined), milliseconds);
-        this.#waiting.set(id, (reply) => {
+        this.#waiting.set(id, (answer, from) => {
           missing -= 1;
-          if (wanted(reply.answer as Answer, reply.from)) resolve(reply as Reply<Answer>);
+          if (wanted(answer as Answer, from)) resolve(answer as Answer);
           else if (missing < 1) resolve(undefined);
         });
         this.#post({ kind: 'ask', id, body: question, to });

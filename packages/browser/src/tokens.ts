@@ -53,18 +53,17 @@ export class TokenSource {
   }
 
   async get({ audience, scope, cacheMode = 'on' }: GetTokenOptions): Promise<Tokens | undefined> {
-    const now = Date.now();
     const wish: Wish = {
       audience: this.#protocol.audienceOf(audience),
       scope: this.#protocol.scopeOf(scope),
-      since: cacheMode === 'off' ? now : 0,
+      since: cacheMode === 'off' ? Date.now() : 0,
     };
     if (cacheMode !== 'off') {
       const cached = this.#find(wish);
       if (cached || cacheMode === 'cache-only') return cached;
     }
     // Calls of one tab that wish for the same share the way there.
-    const key = JSON.stringify([wish.audience, wish.scope]);
+    const key = JSON.stringify([wish.audience, wish.scope, cacheMode]);
     let running = this.#running.get(key);
     if (!running) {
       running = this.alone(() => this.#obtain(wish)).finally(() => this.#running.delete(key));
@@ -79,23 +78,23 @@ export class TokenSource {
 
   /** Alone among all tabs. */
   async #obtain(wish: Wish): Promise<Tokens> {
-    const here = this.#find(wish);
-    if (here) return here;
-    // Whoever was alone before us may have told it, and the telling may be slower than the lock.
     let helper: string | undefined;
-    const offered = await this.#tabs.ask<Offer>({ type: 'wish', wish }, TAB_ANSWERS, (offer, from) => {
-      if (offer?.can) helper ??= from;
-      return offer?.tokens !== undefined;
-    });
-    if (offered?.answer.tokens) return this.#adopt(offered.answer.tokens);
-    const refreshed = await this.#refresh(wish);
-    if (refreshed) return refreshed;
-    if (helper !== undefined) {
-      const wanted = (offer: Offer) => offer?.tokens !== undefined;
-      const helped = await this.#tabs.ask<Offer>({ type: 'refresh', wish }, TAB_REFRESHES, wanted, helper);
-      if (helped?.answer.tokens) return this.#adopt(helped.answer.tokens);
-    }
-    return this.#silently(wish);
+    const ask = async (type: 'wish' | 'refresh', milliseconds: number) => {
+      const wanted = (offer: Offer | undefined, from: string) => {
+        if (offer?.can) helper ??= from;
+        return offer?.tokens !== undefined;
+      };
+      const { tokens } = (await this.#tabs.ask<Offer>({ type, wish }, milliseconds, wanted, helper)) ?? {};
+      return tokens && this.#adopt(tokens);
+    };
+    return (
+      this.#find(wish) ??
+      // Whoever was alone before us may have told it, and the telling may be slower than the lock.
+      (await ask('wish', TAB_ANSWERS)) ??
+      (await this.#refresh(wish)) ??
+      (helper ? await ask('refresh', TAB_REFRESHES) : undefined) ??
+      this.#silently(wish)
+    );
   }
 
   /** The family that could yield such tokens: its scopes are those of its login. */
@@ -109,8 +108,10 @@ export class TokenSource {
     const family = this.#family(wish);
     if (!family) return undefined;
     try {
-      const subject = this.#account.last?.claims.sub;
-      return this.obtained(await this.#protocol.refresh(...family, subject), { audience: family[0], scope: family[1] });
+      const tokens = await this.#protocol.refresh(...family);
+      // OpenID Connect Core 1.0 section 12.2; and somebody else may have signed in meanwhile.
+      this.#sameUser(tokens);
+      return this.obtained(tokens, { audience: family[0], scope: family[1] });
     } catch (error) {
       const { code } = error as TenureError;
       if (code === 'invalid_grant' || code === 'missing_refresh_token') return undefined;
@@ -127,15 +128,24 @@ export class TokenSource {
       responseMode: 'web_message',
       silent: true,
     });
+    const { last } = this.#account;
     try {
       const answer = await askFrame(url, transaction.state, this.#options.silentTimeout ?? 10);
-      return this.obtained(await this.#protocol.redeem(answer, transaction), transaction);
+      const tokens = await this.#protocol.redeem(answer, transaction);
+      // The cookie may be of another user than the last tokens were; but who signed in meanwhile is the one.
+      if (this.#account.last !== last) this.#sameUser(tokens);
+      return this.obtained(tokens, transaction);
     } catch (error) {
       // Nobody is signed in at the server any more, whatever the tabs believe; but an offline refresh token may
       // outlive the session.
       if ((error as TenureError).code === 'login_required') this.signOut({ evenRefreshing: false });
       throw error;
     }
+  }
+
+  #sameUser({ claims }: Tokens): void {
+    const { last } = this.#account;
+    if (last && last.claims.sub !== claims.sub) throw new TenureError('invalid_response', 'the ID token is of another user');
   }
 
   /** New tokens from the server: for this tab, and for the others. */
@@ -146,9 +156,9 @@ export class TokenSource {
 
   #adopt(tokens: Tokens, family?: string): Tokens {
     const { last } = this.#account;
+    const another = last && last.claims.sub !== tokens.claims.sub && tokens.obtainedAt >= last.obtainedAt;
     // Refresh tokens of the user before, but not the one that has just come.
-    const others = last !== undefined && last.claims.sub !== tokens.claims.sub && (family !== undefined || !this.#vault.shared);
-    if (others) void this.#vault.order({ do: 'forget', except: family });
+    if (another && (family !== undefined || !this.#vault.shared)) void this.#vault.order({ do: 'forget', except: family });
     this.#account.adopt(tokens);
     this.onTokens(tokens);
     return tokens;

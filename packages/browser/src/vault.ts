@@ -29,10 +29,8 @@ export function openVault({ origin, local, worker: wanted, workerUrl }: VaultOpt
   }
   const names = new Set<string>();
   const remember = (order: Order, answer: KeptAnswer | undefined) => {
-    if (order.do === 'revoke') names.clear();
-    else if (order.do === 'forget') for (const name of names) name === order.except || names.delete(name);
-    else if (answer?.kept) names.add(order.name);
-    else names.delete(order.name);
+    if (order.do === 'send') names[answer?.kept ? 'add' : 'delete'](order.name);
+    else for (const name of names) if (name !== order.except) names.delete(name);
     return answer;
   };
   let started: Promise<Worker | undefined> | undefined;
@@ -66,7 +64,7 @@ async function startWorker(workerUrl: string | undefined): Promise<Worker | unde
   } catch {
     // The constructor throws at once in some browsers.
   }
-  console.warn('Tenure: no worker, so the page keeps refresh tokens (worker-src blob:, or workerUrl)');
+  console.warn('Tenure: no worker for refresh tokens: see workerUrl');
   return undefined;
 }
 

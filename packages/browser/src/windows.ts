@@ -45,7 +45,7 @@ async function answerOf(source: () => Window | null, url: URL, state: string, se
         }
       };
       addEventListener('message', listener);
-      const timer = setTimeout(() => fail('timeout', 'no answer in time'), seconds * 1000);
+      const timer = setTimeout(fail, seconds * 1000, 'timeout', 'no answer in time');
       const remove = show(fail);
       done = () => {
         removeEventListener('message', listener);
@@ -62,15 +62,10 @@ export function askFrame(url: URL, state: string, seconds: number): Promise<URLS
   const frame = document.createElement('iframe');
   return answerOf(() => frame.contentWindow, url, state, seconds, (fail) => {
     frame.hidden = true;
-    frame.onload = () =>
-      setTimeout(
-        fail,
-        GRACE,
-        'frame_refused',
-        'the frame does not answer: is the redirect URI a callback, may the server be framed here?',
-      );
+    frame.onload = () => setTimeout(fail, GRACE, 'frame_refused', 'no answer: callbacks? frame-src?');
     frame.src = url.href;
-    document.body.append(frame);
+    // Not in the body: that may not be there yet, or be written anew meanwhile.
+    document.documentElement.append(frame);
     return () => frame.remove();
   });
 }

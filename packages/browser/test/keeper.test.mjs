@@ -11,7 +11,7 @@ before(async () => {
     let body = '';
     for await (const chunk of request) body += chunk;
     got.push({ path: request.url, params: Object.fromEntries(new URLSearchParams(body)), headers: request.headers });
-    const { status = 200, type = 'application/json', text } = answer.shift();
+    const { status = 200, type = 'application/json', text } = await answer.shift();
     response.writeHead(status, { 'content-type': type, 'dpop-nonce': 'n' });
     response.end(text);
   });
@@ -53,6 +53,26 @@ test('a refresh that was on its way when the person signed out brings nothing ba
   assert.equal(JSON.parse(body).error, 'login_required');
   assert.deepEqual(tokens.all(), []);
 });
+
+for (const [name, said] of [
+  ['its successor', { refresh_token: "the first user's second" }],
+  ['a refusal', { error: 'invalid_grant' }],
+]) {
+  test(`a refresh that was on its way when somebody else signed in changes nothing of theirs: ${name}`, async () => {
+    const tokens = memoryTokens();
+    tokens.set('a', "the first user's");
+    const keep = keeper(tokens, origin);
+    let late;
+    answer.push(new Promise((resolve) => { late = resolve; }), json({ refresh_token: "the second user's" }));
+    const refresh = keep(send('grant_type=refresh_token'));
+    while (!got.length) await new Promise(setImmediate);
+    await keep(send('grant_type=authorization_code'));
+    late(json(said, said.error ? 400 : 200));
+    const { body } = await refresh;
+    assert.equal(JSON.parse(body).refresh_token, undefined);
+    assert.equal(tokens.get('a'), "the second user's");
+  });
+}
 
 test('names are kept apart; without a token nothing is sent', async () => {
   const keep = keeper(memoryTokens(), origin);

@@ -31,7 +31,7 @@ test('the types resolve wherever ES modules are (attw)', () => {
 
 test('the package has what it needs, and no tests', () => {
   const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).split('\n').map((name) => name.replace('package/', ''));
-  for (const name of ['README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/monitor.js', 'dist/monitor-script.d.ts', 'dist/page.js', 'dist/page.d.ts', 'dist/dpop.js', 'src/index.ts']) {
+  for (const name of ['README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/monitor.js', 'dist/monitor-script.d.ts', 'dist/page.js', 'dist/page.d.ts', 'dist/dialog.js', 'dist/dialog/index.d.ts', 'dist/dpop.js', 'src/index.ts']) {
     assert.ok(files.includes(name), name);
   }
   assert.deepEqual(files.filter((name) => /test|\.build/.test(name)), []);

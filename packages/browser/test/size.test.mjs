@@ -27,6 +27,12 @@ test('what a page knows of the sign-in is a small part of its own, and imports n
   assert.ok(size < 1_500, `${size} bytes`);
 });
 
+test('the dialog, with its words in two languages, is a part of its own, and imports nothing', () => {
+  assert.deepEqual(imports('dist/dialog.js'), []);
+  const size = gzipSync(read('dist/dialog.js'), { level: 9 }).length;
+  assert.ok(size < 3_000, `${size} bytes`);
+});
+
 test('oauth4webapi is the only dependency', () => {
   const { dependencies, peerDependencies } = JSON.parse(read('package.json'));
   assert.deepEqual(Object.keys(dependencies), ['oauth4webapi']);

@@ -42,7 +42,7 @@ test('it stays below 5,000 bytes, compressed, and brings no React of its own', (
   const size = gzipSync(script, { level: 9 }).length;
   assert.ok(size < 5_000, `${size} bytes`);
   const imports = [...script.toString().matchAll(/\bfrom"([^"]+)"/g)].map(([, name]) => name);
-  assert.deepEqual([...new Set(imports)].sort(), ['@tenure/browser/page', 'react', 'react/jsx-runtime']);
+  assert.deepEqual([...new Set(imports)].sort(), ['@tenure/browser/dialog', '@tenure/browser/page', 'react', 'react/jsx-runtime']);
   assert.ok(script.toString().startsWith('"use client"'), 'frameworks that render on a server are told');
 });
 
@@ -52,4 +52,11 @@ test('every text is there in every language', async () => {
   const shape = (texts) => Object.entries(texts).map(([name, text]) => (typeof text === 'object' ? [name, Object.keys(text)] : name));
   assert.deepEqual(shape(german), shape(english));
   assert.ok(english.willEnd.includes('{time}') && german.willEnd.includes('{time}'));
+});
+
+test('the source is a binding that a person reads in one sitting: below 300 lines, none of them long', () => {
+  const files = readdirSync(join(root, 'src'), { recursive: true }).filter((name) => /\.tsx?$/.test(name));
+  const lines = files.flatMap((name) => read(join('src', name)).toString().trimEnd().split('\n'));
+  assert.ok(files.length > 0 && lines.length < 300, `${lines.length} lines in ${files.join(', ')}`);
+  assert.deepEqual(lines.filter((line) => line.length > 110), []);
 });

@@ -27,7 +27,8 @@ export class Monitor implements SessionMonitor {
   #tabs: Tabs<WireStatus> | undefined;
   /** Ends everything of the present watch. */
   #watch: AbortController | undefined;
-  #streaming = false;
+  /** The watch that follows the stream, or waits for its turn. */
+  #streaming: AbortController | undefined;
   /** The application wants no watch. */
   stopped = false;
 
@@ -63,12 +64,18 @@ export class Monitor implements SessionMonitor {
     if (this.#watch) return;
     this.stopped = false;
     const { signal } = (this.#watch = new AbortController());
-    this.#tabs = new Tabs<WireStatus>(this.#name, (status) => this.#take({ type: 'answer', status, by: 'told', took: 0 }));
+    this.#tabs = new Tabs<WireStatus>(this.#name, (status) => this.#told(status));
     const look = () => {
       if (document.visibilityState === 'visible') this.#take({ type: 'look' });
     };
     document.addEventListener('visibilitychange', look, { signal });
     for (const name of ['focus', 'pageshow', 'online']) addEventListener(name, look, { signal });
+    // A tab that the browser freezes must not keep the others from the stream, and knows nothing when it wakes.
+    const freeze = () => {
+      this.stop();
+      document.addEventListener('resume', () => this.start(), { once: true });
+    };
+    document.addEventListener('freeze', freeze, { signal });
     let last = -BETWEEN_DEEDS;
     const deed = () => {
       const now = performance.now();
@@ -164,22 +171,28 @@ export class Monitor implements SessionMonitor {
     else this.#take({ type: 'answer', by: of, ...outcome });
   }
 
+  #told(status: WireStatus): void {
+    this.#take({ type: 'answer', status, by: 'told', took: 0 });
+  }
+
   /** One tab of all follows the stream, and tells the others. */
   #stream(): void {
     const { facts } = this.#state;
     const watch = this.#watch;
-    if (!facts || !watch || this.#streaming || this.#options.events === false) return;
-    this.#streaming = true;
+    if (!facts || !watch || this.#streaming === watch || this.#options.events === false) return;
+    this.#streaming = watch;
     const heard = (status: WireStatus) => {
       this.#tabs?.tell(status);
-      this.#take({ type: 'answer', status, by: 'told', took: 0 });
+      this.#told(status);
     };
-    const task = () => (this.#state.facts ? follow(this.#wire, heard, () => this.#take({ type: 'look' }), watch.signal) : Promise.resolve());
+    const task = async () => {
+      if (this.#state.facts) await follow(this.#wire, heard, () => this.#take({ type: 'look' }), watch.signal);
+    };
     this.#tabs
       ?.alone('stream', task, watch.signal)
       .catch(() => undefined)
       .finally(() => {
-        this.#streaming = false;
+        if (this.#streaming === watch) this.#streaming = undefined;
       });
   }
 }

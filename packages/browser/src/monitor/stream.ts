@@ -23,8 +23,8 @@ export async function follow(wire: Wire, heard: (status: WireStatus) => void, br
         last = id;
         heard(status);
       });
-      if (over) return;
-      if (!signal.aborted) broke();
+      if (over || signal.aborted) return;
+      broke();
     } else if (opened.why !== 'unreachable') {
       return;
     }

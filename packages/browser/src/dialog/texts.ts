@@ -1,4 +1,4 @@
-import type { EndReason } from '@tenure/browser';
+import type { EndReason, SessionState } from '../monitor/types.ts';
 
 /** What people read. Write your own to translate or to rephrase it; it is plain data. */
 export interface Texts {
@@ -78,6 +78,10 @@ export const german: Texts = {
 };
 
 export const why = ({ reasons, over }: Texts, reason: EndReason | undefined): string => (reason && reasons[reason]) ?? over;
+
+/** What stands in place of a private part when the sign-in is over, or did not succeed. */
+export const notice = (texts: Texts, { status, reason }: SessionState, error: Error | undefined): string =>
+  error ? texts.loginFailed : `${texts.signedOut}. ${status === 'ended' ? why(texts, reason) : ''}`;
 
 /** `… in 1 minute 5 seconds.`; minutes alone from ten on. */
 export function countdown({ willEnd, lang }: Texts, seconds: number): string {
