@@ -92,6 +92,7 @@ impl Builder {
         self
     }
 
+    /// Another clock than the machine's, such as one that tests move by hand.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;

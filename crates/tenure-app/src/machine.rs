@@ -34,7 +34,9 @@ struct Held {
 /// An access token and when it expires.
 #[derive(Clone)]
 pub struct MachineToken {
+    /// What the `Authorization` header says after `Bearer`.
     pub access_token: String,
+    /// `None` where the provider does not say.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -30,6 +30,7 @@ pub struct Config {
     pub issuer_base_url: String,
     /// This application as browsers reach it: `https://shop.example`, or `http://localhost:3000`.
     pub base_url: String,
+    /// The client's name at the provider.
     pub client_id: String,
     /// None for a public client; PKCE is used in any case.
     #[serde(default)]
@@ -37,8 +38,10 @@ pub struct Config {
     /// At least 32 characters each. The first encrypts, all of them decrypt.
     #[serde(deserialize_with = "one_or_many")]
     pub secret: Vec<String>,
+    /// How long people stay signed in.
     #[serde(default)]
     pub session: SessionConfig,
+    /// Where the layer answers.
     #[serde(default)]
     pub routes: Routes,
     /// Whether a logout also ends the provider's session. Off: a local logout leaves it alone.
@@ -112,9 +115,13 @@ impl Default for SessionConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Routes {
+    /// Sends a person to the provider, and back to `returnTo`.
     pub login: String,
+    /// Signs a person out.
     pub logout: String,
+    /// Where the provider sends its answers: register it there.
     pub callback: String,
+    /// Where the provider tells of sessions that ended (Back-Channel Logout 1.0): register it there.
     pub backchannel_logout: String,
     /// The session's deadlines for the page's monitor; `…/extend` is an explicit activity.
     pub session: String,
@@ -136,6 +143,8 @@ impl Default for Routes {
 }
 
 impl Config {
+    /// A configuration with everything at its default: `secret` has at least 32 characters, and a confidential client
+    /// needs its `client_secret` beside it.
     pub fn new(issuer_base_url: &str, base_url: &str, client_id: &str, secret: &str) -> Self {
         Self {
             issuer_base_url: issuer_base_url.to_owned(),

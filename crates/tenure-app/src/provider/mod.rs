@@ -79,7 +79,10 @@ type Client = CoreClient<
 #[derive(Clone, Debug)]
 pub enum ProviderError {
     /// `invalid_grant`: what was presented is over. The reason, where the provider names one.
-    Refused { reason: Option<String> },
+    Refused {
+        /// Such as `idle` or `reuse_detected`.
+        reason: Option<String>,
+    },
     /// It cannot be reached, or is broken, or does not accept this client: no word about the person.
     Unavailable(String),
     /// It answered, but what it says cannot be believed.
