@@ -104,7 +104,7 @@ impl Builder {
     pub fn build(self) -> Result<AppSession, ConfigError> {
         let base = self.config.check()?;
         let config = Arc::new(self.config);
-        let provider = Provider::new(Arc::clone(&config), &base, self.clock.clone());
+        let provider = Provider::new(Arc::clone(&config), &base, self.clock.clone())?;
         Ok(AppSession {
             inner: Arc::new(Inner {
                 origin: base.origin().ascii_serialization(),

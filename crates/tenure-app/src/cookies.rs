@@ -68,6 +68,12 @@ impl Jar {
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
     }
 
+    /// A cookie that also comes along with a form that another site's page sends. Browsers take `SameSite=None` only with
+    /// `Secure`.
+    pub fn set_for_other_sites(&self, name: &str, value: &str, max_age: i64) -> String {
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=None; Secure; Max-Age={max_age}")
+    }
+
     pub fn clear(&self, name: &str) -> String {
         self.set(name, "", Some(0))
     }

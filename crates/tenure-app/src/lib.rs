@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod app;
+mod assertion;
 mod clock;
 mod config;
 mod cookies;

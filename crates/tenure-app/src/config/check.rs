@@ -14,6 +14,11 @@ impl Config {
         self.check_secrets()?;
         self.check_session()?;
         self.check_routes(&base)?;
+        self.check_params(&base)?;
+        Ok(base)
+    }
+
+    fn check_params(&self, base: &Url) -> Result<(), ConfigError> {
         if !self.scope().split(' ').any(|scope| scope == "openid") {
             return wrong("authorization_params.scope must contain openid");
         }
@@ -24,7 +29,17 @@ impl Config {
                 ));
             }
         }
-        Ok(base)
+        let mode = self.authorization_params.get("response_mode");
+        match mode.map(String::as_str) {
+            None | Some("query") => Ok(()),
+            // The form comes from another site: only a cookie with SameSite=None comes along, which has to be Secure.
+            Some("form_post") if base.scheme() == "https" => Ok(()),
+            Some("form_post") => wrong(
+                "authorization_params.response_mode = \"form_post\" needs a base_url with https, or browsers keep back the \
+                 cookie that the answer needs",
+            ),
+            Some(_) => wrong("authorization_params.response_mode is \"query\" or \"form_post\""),
+        }
     }
 
     fn base(&self) -> Result<Url, ConfigError> {
@@ -61,6 +76,18 @@ impl Config {
                 "secret must have at least 32 characters: `openssl rand -base64 32` prints some",
             );
         }
+        if self.client_secret.is_some() && self.client_assertion_signing_key.is_some() {
+            return wrong(
+                "client_secret and client_assertion_signing_key are two ways for one thing: leave one out",
+            );
+        }
+        self.assertion_key()?;
+        if !(0..=600).contains(&self.clock_tolerance) {
+            return wrong("clock_tolerance is 0 to 600 seconds");
+        }
+        if self.http_timeout == 0 {
+            return wrong("http_timeout is at least 1 millisecond, and better some thousand");
+        }
         Ok(())
     }
 
@@ -85,9 +112,9 @@ impl Config {
             return wrong("session durations are whole seconds, at least 1");
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if session.name.is_empty() || !session.name.chars().all(fits) {
+        if !(1..=64).contains(&session.name.len()) || !session.name.chars().all(fits) {
             return wrong(format!(
-                "session.name {:?} may have letters, digits, _ and -",
+                "session.name {:?} may have letters, digits, _ and -, 64 at most",
                 session.name
             ));
         }
@@ -130,11 +157,12 @@ impl Config {
 }
 
 /// Parameters that protect the flow.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     "client_id",
     "redirect_uri",
     "response_type",
-    "response_mode",
+    "request",
+    "request_uri",
     "state",
     "nonce",
     "code_challenge",

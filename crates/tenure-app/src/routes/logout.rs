@@ -3,24 +3,18 @@
 use crate::app::Inner;
 use crate::keeping::{Found, Live};
 use crate::origin;
-use crate::pages::{Page, json, redirect};
+use crate::pages::{Page, not_allowed, redirect};
 use crate::store::StoreError;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::json as object;
 use url::Url;
 
 pub async fn answer(app: &Inner, parts: &Parts) -> Response {
     let headers = &parts.headers;
     match parts.method {
         Method::GET | Method::POST => {}
-        _ => {
-            return json(
-                StatusCode::METHOD_NOT_ALLOWED,
-                &object!({"error": "method_not_allowed"}),
-            );
-        }
+        _ => return not_allowed("GET, POST"),
     }
     // Another page can send a browser here. Then, and where the browser does not say who did, the person is
     // asked (lesson CVE-2020-10734).
