@@ -3,14 +3,18 @@
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::cookies::Jar;
-use crate::layer::SessionService;
+use crate::gate::{self, Gated};
+use crate::layer;
 use crate::provider::Provider;
 use crate::renew::Flights;
 use crate::seal::{Seal, hash};
 use crate::store::{Key, MemoryStore, Store};
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use std::convert::Infallible;
 use std::sync::Arc;
-use tower::Layer;
+use tower::{Layer, Service};
 use url::Url;
 
 /// Where sessions live.
@@ -122,11 +126,18 @@ impl Builder {
     }
 }
 
-impl<S> Layer<S> for AppSession {
-    type Service = SessionService<S>;
+impl<S> Layer<S> for AppSession
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    type Service = Gated;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, Arc::clone(&self.inner))
+    fn layer(&self, application: S) -> Gated {
+        let app = Arc::clone(&self.inner);
+        gate::before(application, move |application, request| {
+            layer::answer(Arc::clone(&app), application, request)
+        })
     }
 }
 

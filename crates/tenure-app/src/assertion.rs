@@ -237,3 +237,152 @@ fn ed(pair: &Ed25519KeyPair) -> Option<Found> {
         usual: Algorithm::EdDSA,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin, EcPrivateKeyRfc5915Der};
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::KeyPair as _;
+    use serde_json::Value;
+
+    fn pem(kind: &str, der: &[u8]) -> String {
+        let text = STANDARD.encode(der);
+        format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n")
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The header and the claims of what a key signs.
+    fn signed(key: &AssertionKey) -> (Value, Value) {
+        let now = Timestamp::from_seconds(1000);
+        let token = key.sign("shop", "https://op.example/", 60, now).unwrap();
+        let part = |n: usize| {
+            let part = token.split('.').nth(n).unwrap();
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        (part(0), part(1))
+    }
+
+    /// `RSAPrivateKey` of RFC 8017: the numbers, without the sign's zero, and the DER itself.
+    fn rsa_numbers() -> (Vec<Vec<u8>>, Vec<u8>) {
+        fn element(der: &[u8]) -> (&[u8], &[u8]) {
+            let (header, length) = match der[1] {
+                0x81 => (3, usize::from(der[2])),
+                0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+                short => (2, usize::from(short)),
+            };
+            der[header..].split_at(length)
+        }
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        // PrivateKeyInfo: version, algorithm, and an octet string with the key.
+        let (info, _) = element(der.as_ref());
+        let (_, rest) = element(info);
+        let (_, rest) = element(rest);
+        let (pkcs1, _) = element(rest);
+        let (mut rest, _) = element(pkcs1);
+        let mut numbers = Vec::new();
+        while !rest.is_empty() {
+            let (number, more) = element(rest);
+            let sign = usize::from(number.len() > 1 && number[0] == 0);
+            numbers.push(number[sign..].to_vec());
+            rest = more;
+        }
+        (numbers, pkcs1.to_vec())
+    }
+
+    #[test]
+    fn a_key_is_read_however_it_is_written() {
+        let (numbers, pkcs1) = rsa_numbers();
+        let names = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
+        let mut rsa = json!({"kty": "RSA", "kid": "k1"});
+        for (name, number) in names.iter().zip(&numbers[1..]) {
+            rsa[*name] = text(number).into();
+        }
+        let p384 = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+        let sec1: EcPrivateKeyRfc5915Der<'_> = p384.private_key().as_der().unwrap();
+        let p256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let point = p256.public_key().as_ref();
+        let d: EcPrivateKeyBin<'_> = p256.private_key().as_be_bytes().unwrap();
+        let ec = json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
+            "x": text(&point[1..33]), "y": text(&point[33..]), "d": text(d.as_ref()),
+        });
+        let ed = Ed25519KeyPair::generate().unwrap();
+        let pkcs8 = |der: &[u8]| pem("PRIVATE KEY", der);
+        let table = [
+            (rsa.to_string(), None, "RS256", Some("k1")),
+            (rsa.to_string(), Some("PS384"), "PS384", Some("k1")),
+            (pem("RSA PRIVATE KEY", &pkcs1), None, "RS256", None),
+            (pem("EC PRIVATE KEY", sec1.as_ref()), None, "ES384", None),
+            (
+                pkcs8(p384.to_pkcs8v1().unwrap().as_ref()),
+                None,
+                "ES384",
+                None,
+            ),
+            (
+                pkcs8(p256.to_pkcs8v1().unwrap().as_ref()),
+                None,
+                "ES256",
+                None,
+            ),
+            (ec.to_string(), None, "ES256", None),
+            (
+                pkcs8(ed.to_pkcs8v1().unwrap().as_ref()),
+                None,
+                "EdDSA",
+                None,
+            ),
+            (pkcs8(ed.to_pkcs8().unwrap().as_ref()), None, "EdDSA", None),
+        ];
+        for (written, alg, expected, kid) in table {
+            let key = AssertionKey::read(&written, alg).unwrap();
+            let (header, claims) = signed(&key);
+            assert_eq!(header["alg"], expected);
+            assert_eq!(header.get("kid").and_then(Value::as_str), kid);
+            assert_eq!(
+                (&claims["iss"], &claims["sub"]),
+                (&json!("shop"), &json!("shop"))
+            );
+            assert_eq!(claims["aud"], "https://op.example/");
+            assert_eq!(
+                (&claims["iat"], &claims["exp"]),
+                (&json!(1000), &json!(1120))
+            );
+            assert_ne!(claims["jti"], signed(&key).1["jti"]);
+            assert_eq!(format!("{key:?}"), "AssertionKey(…)");
+        }
+        for (written, alg, word) in [
+            (pem("PRIVATE KEY", b"x"), None, "no private key"),
+            (pem("PUBLIC KEY", &pkcs1), None, "no private key"),
+            ("secret".to_owned(), None, "no private key"),
+            ("{".to_owned(), None, "no private key"),
+            (
+                r#"{"kty":"oct","k":"c2VjcmV0"}"#.to_owned(),
+                None,
+                "no private key",
+            ),
+            (
+                ec.to_string().replace("\"d\"", "\"x5t\""),
+                None,
+                "no private key",
+            ),
+            (
+                ec.to_string().replace("P-256", "P-521"),
+                None,
+                "no private key",
+            ),
+            (ec.to_string(), Some("ES384"), "does not fit"),
+            (ec.to_string(), Some("RS256"), "does not fit"),
+            (rsa.to_string(), Some("HS256"), "does not fit"),
+            (rsa.to_string(), Some("none"), "no signature algorithm"),
+        ] {
+            let refused = AssertionKey::read(&written, alg).unwrap_err();
+            assert!(refused.contains(word), "{word}: {refused}");
+        }
+    }
+}

@@ -81,7 +81,9 @@ impl Config {
                 "client_secret and client_assertion_signing_key are two ways for one thing: leave one out",
             );
         }
-        self.assertion_key()?;
+        if self.assertion_key()?.is_none() && self.client_assertion_signing_alg.is_some() {
+            return wrong("client_assertion_signing_alg needs a client_assertion_signing_key");
+        }
         if !(0..=600).contains(&self.clock_tolerance) {
             return wrong("clock_tolerance is 0 to 600 seconds");
         }
@@ -190,6 +192,11 @@ mod tests {
 
     type Change = fn(&mut Config);
 
+    fn param(config: &mut Config, name: &str, value: &str) {
+        let params = &mut config.authorization_params;
+        params.insert(name.to_owned(), value.to_owned());
+    }
+
     fn config() -> Config {
         let secret = "a secret of more than thirty-two characters";
         Config::new(
@@ -202,7 +209,7 @@ mod tests {
 
     #[test]
     fn wrong_configurations_say_what_to_write_instead() {
-        let table: [(Change, &str); 17] = [
+        let table: [(Change, &str); 27] = [
             (
                 |c| c.issuer_base_url = "op.example".to_owned(),
                 "issuer_base_url",
@@ -246,17 +253,40 @@ mod tests {
                 |c| c.routes.post_logout_redirect = "bye".to_owned(),
                 "post_logout_redirect",
             ),
+            (|c| param(c, "scope", "email"), "openid"),
+            (|c| param(c, "response_mode", "fragment"), "form_post"),
             (
                 |c| {
-                    drop(
-                        c.authorization_params
-                            .insert("scope".to_owned(), "email".to_owned()),
-                    )
+                    c.base_url = "http://localhost:3000".to_owned();
+                    param(c, "response_mode", "form_post");
                 },
-                "openid",
+                "https",
             ),
+            (
+                |c| c.client_assertion_signing_key = Some("secret".to_owned()),
+                "client_assertion_signing_key is no private key",
+            ),
+            (
+                |c| {
+                    c.client_secret = Some("s".to_owned());
+                    c.client_assertion_signing_key = Some("k".to_owned());
+                },
+                "two ways",
+            ),
+            (
+                |c| c.client_assertion_signing_alg = Some("RS256".to_owned()),
+                "client_assertion_signing_alg",
+            ),
+            (|c| c.clock_tolerance = -1, "clock_tolerance"),
+            (|c| c.clock_tolerance = 86_400, "clock_tolerance"),
+            (|c| c.http_timeout = 0, "http_timeout"),
+            (|c| c.session.name = "x".repeat(65), "64"),
+            (|c| c.session.name.clear(), "session.name"),
         ];
         assert!(config().check().is_ok());
+        let mut form_post = config();
+        param(&mut form_post, "response_mode", "form_post");
+        assert!(form_post.check().is_ok());
         for (change, word) in table {
             let mut config = config();
             change(&mut config);
