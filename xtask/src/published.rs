@@ -35,7 +35,8 @@ pub fn problems() -> anyhow::Result<Vec<String>> {
     let metadata: Value = serde_json::from_str(&metadata)?;
     let mut problems = Vec::new();
     for name in CRATES {
-        let mut all = metadata["packages"].as_array().into_iter().flatten();
+        let all = metadata.get("packages").and_then(Value::as_array);
+        let mut all = all.into_iter().flatten();
         match all.find(|package| package["name"] == name) {
             Some(package) => problems.extend(said(name, package)),
             None => problems.push(format!("there is no crate {name}")),

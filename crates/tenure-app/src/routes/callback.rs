@@ -175,6 +175,13 @@ async fn sign_in(
             "the session ended while you were signing in",
         ));
     };
+    let age = app.cookie_age(&live.record, now);
+    let set = app.session_lines(&HeaderMap::new(), &value, age);
+    if set.is_empty() {
+        // Before anything of the old session is touched.
+        app.revoke(refresh_token.as_deref()).await;
+        return Err(Failure::Unfit("the session is too large for a cookie"));
+    }
     if let Found::Live(old) = before {
         app.store
             .end(&app.mark(old.key, "login", "superseded", now))
@@ -183,12 +190,7 @@ async fn sign_in(
         app.revoke(old.record.refresh_token.as_deref()).await;
     }
     sweep(app, now);
-    let age = app.cookie_age(&live.record, now);
     let mut lines = app.clear(headers);
-    let set = app.session_lines(&HeaderMap::new(), &value, age);
-    if set.is_empty() {
-        return Err(Failure::Unfit("the session is too large for a cookie"));
-    }
     // Of two lines about one cookie browsers keep the later one.
     lines.retain(|line| !set.iter().any(|new| name_of(new) == name_of(line)));
     lines.extend(set);
@@ -263,7 +265,8 @@ fn failed(app: &Inner, login: &Transaction, failure: &Failure) -> Response {
     };
     Page {
         status: StatusCode::BAD_REQUEST,
-        heading: "You are not signed in",
+        // Somebody may still be: a login can be asked for once more.
+        heading: "You were not signed in",
         text,
         link: Some((&app.config.routes.login, "Sign in again")),
         button: None,

@@ -197,3 +197,40 @@ async fn a_browser_that_hangs_up_while_it_signs_out_leaves_no_refresh_token_behi
         world.stop().await;
     }
 }
+
+/// A browser takes no session of any size. One that does not fit leaves the one that there is alone, and no refresh token
+/// behind.
+#[tokio::test]
+async fn a_session_too_large_for_cookies_pushes_nothing_out() {
+    let mut world = crate::tokens::offline_world(Keep::Cookie, |_| {}).await;
+    let mut ada = world.browser();
+    ada.sign_in("/login").await;
+    let mut fits = 0;
+    for length in (6000..14_000).step_by(250) {
+        if ada
+            .post(&format!("/note/{length}"))
+            .await
+            .cookies()
+            .is_empty()
+        {
+            break;
+        }
+        fits = length;
+    }
+    assert!((6000..13_750).contains(&fits), "{fits}");
+    // From now on the ID token is in the cookie as well.
+    let cookies = ada.cookies.clone();
+    let mut config = world.op.offline();
+    config.auth_required = false;
+    config.idp_logout = true;
+    let layer = world.op.layer(config, Keep::Cookie);
+    world.restart(layer);
+    let mut ada = world.browser();
+    ada.cookies = cookies;
+    let refused = ada.visit("/login").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.body.contains("too large"), "{refused:?}");
+    assert_eq!(ada.visit("/").await.body, "auth0|ada");
+    assert_eq!(families(&world).await, 1);
+    world.stop().await;
+}
