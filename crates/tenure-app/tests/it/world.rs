@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::{Request, StatusCode};
 use serde_json::Value;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tenure::app::{App, Parts};
 use tenure::clock::Clock as OpClock;
@@ -105,6 +105,8 @@ pub struct Switches {
     pub issued: Mutex<Vec<String>>,
     /// The provider answers 503 to everything.
     pub down: AtomicBool,
+    /// If not 0: a page with this status in the place of every answer, as of a proxy that is out of order.
+    pub page: AtomicU16,
     /// Its discovery document says that logins have to be pushed.
     pub requires_pushes: AtomicBool,
     /// Refresh requests wait here, once asked to.
@@ -296,6 +298,12 @@ fn switched(router: Router, switches: Arc<Switches>) -> Router {
             async move {
                 if switches.down.load(Ordering::SeqCst) {
                     return StatusCode::SERVICE_UNAVAILABLE.into_response();
+                }
+                let page = switches.page.load(Ordering::SeqCst);
+                if page != 0 {
+                    let status = StatusCode::from_u16(page).unwrap();
+                    let html = axum::response::Html("<h1>invalid_grant</h1>");
+                    return (status, html).into_response();
                 }
                 let discovers = request.uri().path().contains("/.well-known/openid-conf");
                 if discovers && switches.requires_pushes.load(Ordering::SeqCst) {
