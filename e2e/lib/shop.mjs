@@ -1,6 +1,8 @@
 // The example shop in front of a server, both with clocks that tests move.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import { createServer } from 'node:https';
 import { freePort, Server } from './server.mjs';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -8,18 +10,39 @@ const binary = process.env.SHOP_BINARY ?? `${root}target/debug/axum-shop`;
 const monitor = `${root}packages/browser/dist/monitor.js`;
 const names = ['local-logout', 'idp-logout', 'refresh-tokens', 'inactivity'];
 
+// TLS before a shop, as a proxy of any kind would do it.
+async function proxy(tls, port) {
+  const server = createServer({ key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, (request, response) => {
+    const { method, url: path, headers } = request;
+    const inner = http.request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    inner.once('error', () => response.destroy());
+    request.pipe(inner);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
 export class Shop {
-  static async start() {
+  // With `tls`, browsers reach the shops over https, by proxies in this process.
+  static async start({ tls } = {}) {
     const shop = new Shop();
     const ports = [];
     for (const _ of names) ports.push(await freePort());
+    shop.proxies = tls ? await Promise.all(ports.map((port) => proxy(tls, port))) : [];
+    const scheme = tls ? 'https' : 'http';
+    const open = tls ? shop.proxies.map((one) => one.address().port) : ports;
     let tenant = readFileSync(`${root}examples/axum-shop/tenant.yaml`, 'utf8');
-    ports.forEach((port, n) => { tenant = tenant.replaceAll(`localhost:310${n + 1}`, `localhost:${port}`); });
+    open.forEach((port, n) => { tenant = tenant.replaceAll(`http://localhost:310${n + 1}`, `${scheme}://localhost:${port}`); });
     // Ada has a password here; the file leaves that to its reader.
     tenant = tenant.replace('    name: Ada Lovelace\n', '    name: Ada Lovelace\n    password: correct horse\n');
     shop.server = await Server.start(tenant);
-    shop.urls = Object.fromEntries(names.map((name, n) => [name, `http://localhost:${ports[n]}`]));
-    shop.child = spawn(binary, ['--issuer', shop.server.issuer, '--ports', ports.join(','), '--monitor', monitor, '--manual-clock'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    shop.urls = Object.fromEntries(names.map((name, n) => [name, `${scheme}://localhost:${open[n]}`]));
+    const args = ['--issuer', shop.server.issuer, '--ports', ports.join(','), '--monitor', monitor, '--manual-clock'];
+    if (tls) args.push('--https-ports', open.join(','));
+    shop.child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve, reject) => {
       let said = '';
       shop.child.stdout.on('data', (data) => {
@@ -47,6 +70,10 @@ export class Shop {
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.kill('SIGTERM');
     await ended;
+    for (const one of this.proxies) {
+      one.close();
+      one.closeAllConnections();
+    }
     await this.server.stop();
   }
 }

@@ -3,6 +3,7 @@
 mod assets;
 mod bench;
 mod named_tests;
+mod published;
 mod run;
 mod test;
 mod tidy;

@@ -40,6 +40,7 @@ pub fn run() -> anyhow::Result<()> {
         "--deny",
         "warnings",
     ]))?;
+    crate::published::each_feature_alone()?;
     rules()
 }
 
@@ -59,6 +60,7 @@ pub fn rules() -> anyhow::Result<()> {
     }
     problems.extend(architecture(&files)?);
     problems.extend(crate::named_tests::problems(&files)?);
+    problems.extend(crate::published::problems()?);
     for problem in &problems {
         say(&format!("tidy: {problem}"));
     }

@@ -3,14 +3,18 @@
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::cookies::Jar;
-use crate::layer::SessionService;
+use crate::gate::{self, Gated};
+use crate::layer;
 use crate::provider::Provider;
 use crate::renew::Flights;
 use crate::seal::{Seal, hash};
 use crate::store::{Key, MemoryStore, Store};
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use std::convert::Infallible;
 use std::sync::Arc;
-use tower::Layer;
+use tower::{Layer, Service};
 use url::Url;
 
 /// Where sessions live.
@@ -92,6 +96,7 @@ impl Builder {
         self
     }
 
+    /// Another clock than the machine's, such as one that tests move by hand.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -103,7 +108,7 @@ impl Builder {
     pub fn build(self) -> Result<AppSession, ConfigError> {
         let base = self.config.check()?;
         let config = Arc::new(self.config);
-        let provider = Provider::new(Arc::clone(&config), &base, self.clock.clone());
+        let provider = Provider::new(Arc::clone(&config), &base, self.clock.clone())?;
         Ok(AppSession {
             inner: Arc::new(Inner {
                 origin: base.origin().ascii_serialization(),
@@ -121,11 +126,18 @@ impl Builder {
     }
 }
 
-impl<S> Layer<S> for AppSession {
-    type Service = SessionService<S>;
+impl<S> Layer<S> for AppSession
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    type Service = Gated;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, Arc::clone(&self.inner))
+    fn layer(&self, application: S) -> Gated {
+        let app = Arc::clone(&self.inner);
+        gate::before(application, move |application, request| {
+            layer::answer(Arc::clone(&app), application, request)
+        })
     }
 }
 

@@ -19,6 +19,7 @@ impl Clock {
         Self(Arc::new(now))
     }
 
+    /// The instant that it is now.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }

@@ -9,6 +9,9 @@ const CHUNK: usize = 3700;
 /// Cookies that one value may fill; more would make every request larger than servers accept.
 const MOST_CHUNKS: usize = 4;
 
+/// Between the number of chunks and the first of them; base64url has no such character.
+const OF: char = '~';
+
 /// The names and attributes that this application's cookies have.
 #[derive(Clone, Debug)]
 pub struct Jar {
@@ -68,6 +71,12 @@ impl Jar {
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
     }
 
+    /// A cookie that also comes along with a form that another site's page sends. Browsers take `SameSite=None` only with
+    /// `Secure`.
+    pub fn set_for_other_sites(&self, name: &str, value: &str, max_age: i64) -> String {
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=None; Secure; Max-Age={max_age}")
+    }
+
     pub fn clear(&self, name: &str) -> String {
         self.set(name, "", Some(0))
     }
@@ -86,9 +95,10 @@ impl Jar {
         if chunks.len() > MOST_CHUNKS {
             return Err(TooLarge { bytes: value.len() });
         }
-        let names: Vec<String> = match chunks.as_slice() {
-            [_] => vec![self.name.clone()],
-            many => (0..many.len()).map(|n| self.chunk(n)).collect(),
+        let count = chunks.len();
+        let names: Vec<String> = match count {
+            1 => vec![self.name.clone()],
+            many => (0..many).map(|n| self.chunk(n)).collect(),
         };
         let mut lines: Vec<String> = self
             .session_names(headers)
@@ -97,7 +107,14 @@ impl Jar {
             .map(|old| self.clear(old))
             .collect();
         let set = names.iter().zip(chunks);
-        lines.extend(set.map(|(name, chunk)| self.set(name, chunk, max_age)));
+        lines.extend(set.enumerate().map(|(n, (name, chunk))| {
+            // The first says how many there are: an answer to a slow request does not know of chunks that came to be
+            // meanwhile, and so clears none of them.
+            match (n, count) {
+                (0, 2..) => self.set(name, &format!("{count}{OF}{chunk}"), max_age),
+                _ => self.set(name, chunk, max_age),
+            }
+        }));
         Ok(lines)
     }
 
@@ -111,8 +128,10 @@ impl Jar {
         if let Some(whole) = read(headers, &self.name) {
             return Some(whole.to_owned());
         }
-        let parts = (0..MOST_CHUNKS).map_while(|n| read(headers, &self.chunk(n)));
-        Some(parts.collect::<String>()).filter(|text| !text.is_empty())
+        let (count, first) = read(headers, &self.chunk(0))?.split_once(OF)?;
+        let count: usize = count.parse().ok().filter(|n| *n <= MOST_CHUNKS)?;
+        let rest = (1..count).map(|n| read(headers, &self.chunk(n)));
+        std::iter::once(Some(first)).chain(rest).collect()
     }
 
     fn chunk(&self, number: usize) -> String {
@@ -139,8 +158,9 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        // Others' cookies may be anything; ours are ASCII.
+        .filter_map(|pair| std::str::from_utf8(pair).ok())
         .filter_map(|pair| pair.trim().split_once('='))
 }
 
@@ -224,6 +244,47 @@ mod tests {
         assert_eq!(refused, Err(TooLarge { bytes: over }));
         let gone = browse(&held, &jar.clear_session(&held));
         assert_eq!(jar.read_session(&gone), None);
+    }
+
+    /// An answer to a request from before the session grew writes fewer chunks than the browser holds by then.
+    #[test]
+    fn chunks_of_a_longer_value_that_stayed_behind_do_not_spoil_a_shorter_one() {
+        let jar = jar("https://shop.example");
+        let long = jar.set_session(&HeaderMap::new(), &"x".repeat(CHUNK * 3), None);
+        let held = browse(&HeaderMap::new(), &long.unwrap());
+        let short = "y".repeat(CHUNK + 9);
+        let late = jar.set_session(&HeaderMap::new(), &short, None).unwrap();
+        let held = browse(&held, &late);
+        assert_eq!(jar.read_session(&held).as_deref(), Some(short.as_str()));
+    }
+
+    #[test]
+    fn chunks_of_which_one_is_missing_are_no_session() {
+        let jar = jar("https://shop.example");
+        let lines = jar.set_session(&HeaderMap::new(), &"x".repeat(CHUNK * 3), None);
+        for missing in 0..3 {
+            let mut lines = lines.clone().unwrap();
+            lines.remove(missing);
+            let held = browse(&HeaderMap::new(), &lines);
+            assert_eq!(jar.read_session(&held), None, "{missing}");
+        }
+    }
+
+    /// A page of the same site may set what it likes, also text of other alphabets, and browsers send it as it is.
+    #[test]
+    fn a_cookie_that_is_not_ours_hides_none_that_is() {
+        for other in [
+            &b"city=M\xc3\xbcnchen"[..],
+            b"raw=\xff\xfe",
+            b"no-value",
+            b"",
+        ] {
+            let line = [other, b"; __Host-appSession=value; x=y"].concat();
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_bytes(&line).unwrap());
+            let read = jar("https://shop.example").read_session(&headers);
+            assert_eq!(read.as_deref(), Some("value"), "{other:?}");
+        }
     }
 
     #[test]

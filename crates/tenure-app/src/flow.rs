@@ -10,7 +10,6 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use openidconnect::PkceCodeVerifier;
 use openidconnect::{PkceCodeChallenge, core::CoreResponseType};
-use url::Url;
 
 /// Logins that one browser may have under way; the rest of the oldest are forgotten, because every cookie
 /// makes each of its requests larger.
@@ -47,13 +46,29 @@ impl Inner {
             return_to: ask.return_to,
             silent: ask.silent,
             max_age: ask.max_age,
+            form_post: self.config.is_form_post(),
+            answer: None,
             at: self.clock.now(),
         };
-        let url = self.authorization_url(metadata.authorization_endpoint().url().clone(), &login);
-        let plain = serde_json::to_vec(&login).unwrap_or_default();
-        let value = self.seal.seal_text(&self.purpose("login"), &plain);
+        let params = self.authorization_params(&login);
+        let params: Vec<(&str, &str)> = params.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let mut url = metadata.authorization_endpoint().url().clone();
+        if self.provider.pushes(&metadata) {
+            let reference = self.provider.push(&metadata, &params).await?;
+            url.query_pairs_mut()
+                .append_pair("client_id", &self.config.client_id)
+                .append_pair("request_uri", &reference);
+        } else {
+            url.query_pairs_mut().extend_pairs(params);
+        }
         let name = self.jar.transaction(&login.state);
-        let mut lines = vec![self.jar.set(&name, &value, Some(LOGIN_LIFETIME))];
+        let value = self.sealed(&login);
+        let line = if login.form_post {
+            self.jar.set_for_other_sites(&name, &value, LOGIN_LIFETIME)
+        } else {
+            self.jar.set(&name, &value, Some(LOGIN_LIFETIME))
+        };
+        let mut lines = vec![line];
         let old = self.jar.transactions(headers);
         let surplus = (old.len() + 1).saturating_sub(MOST_LOGINS);
         lines.extend(old.iter().take(surplus).map(|name| self.jar.clear(name)));
@@ -64,36 +79,39 @@ impl Inner {
         Ok(redirect(url.as_str(), &lines))
     }
 
-    fn authorization_url(&self, mut url: Url, login: &Transaction) -> Url {
+    fn authorization_params<'a>(&'a self, login: &Transaction) -> Vec<(&'a str, String)> {
         let verifier = PkceCodeVerifier::new(login.verifier.clone());
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("response_type", CoreResponseType::Code.as_ref())
-            .append_pair("client_id", &self.config.client_id)
-            .append_pair("redirect_uri", self.provider.callback())
-            .append_pair("scope", self.config.scope())
-            .append_pair("state", &login.state)
-            .append_pair("nonce", &login.nonce)
-            .append_pair("code_challenge", challenge.as_str())
-            .append_pair("code_challenge_method", "S256");
+        let mut params = vec![
+            ("response_type", CoreResponseType::Code.as_ref().to_owned()),
+            ("client_id", self.config.client_id.clone()),
+            ("redirect_uri", self.provider.callback().to_owned()),
+            ("scope", self.config.scope().to_owned()),
+            ("state", login.state.clone()),
+            ("nonce", login.nonce.clone()),
+            ("code_challenge", challenge.as_str().to_owned()),
+            ("code_challenge_method", "S256".to_owned()),
+        ];
         if login.silent {
-            query.append_pair("prompt", "none");
+            params.push(("prompt", "none".to_owned()));
         }
         if let Some(max_age) = login.max_age {
             // Both: `max_age` makes the provider say `auth_time` (Core 3.1.2.1), and `prompt=login` makes it
             // fresh. With `max_age` alone, clocks that differ would send a browser round in circles.
-            query.append_pair("max_age", &max_age.to_string());
-            query.append_pair("prompt", "login");
+            params.push(("max_age", max_age.to_string()));
+            params.push(("prompt", "login".to_owned()));
         }
         let ours = |name: &str| name == "scope" || (name == "max_age" && login.max_age.is_some());
-        for (name, value) in &self.config.authorization_params {
-            if !ours(name) {
-                query.append_pair(name, value);
-            }
-        }
-        drop(query);
-        url
+        let theirs = self.config.authorization_params.iter();
+        let theirs = theirs.filter(|(name, _)| !ours(name));
+        params.extend(theirs.map(|(name, value)| (name.as_str(), value.clone())));
+        params
+    }
+
+    /// A login as the browser's cookie keeps it.
+    pub fn sealed(&self, login: &Transaction) -> String {
+        let plain = serde_json::to_vec(login).unwrap_or_default();
+        self.seal.seal_text(&self.purpose("login"), &plain)
     }
 
     /// The login that an answer belongs to, if it began in this browser.

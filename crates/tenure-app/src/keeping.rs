@@ -33,6 +33,7 @@ pub struct Over {
     pub reason: String,
     /// The limit or the event that ended it.
     pub rule: String,
+    /// Whole seconds on the wire.
     #[serde(serialize_with = "as_seconds")]
     pub ended_at: Timestamp,
 }

@@ -1,13 +1,14 @@
-//! The tower service around an application.
+//! What happens to each request before and after the application.
 
 use crate::app::Inner;
 use crate::cookies;
 use crate::flow::Ask;
+use crate::gate;
 use crate::origin;
 use crate::pages::json;
 use crate::return_to;
 use crate::routes;
-use crate::session::Session;
+use crate::session::{Session, SessionError};
 use crate::store::StoreError;
 use axum::extract::Request;
 use axum::response::Response;
@@ -15,59 +16,21 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::json as object;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use tower::Service;
 
-/// An application with sessions.
-#[derive(Clone, Debug)]
-pub struct SessionService<S> {
-    next: S,
-    app: Arc<Inner>,
-}
-
-impl<S> SessionService<S> {
-    pub(crate) const fn new(next: S, app: Arc<Inner>) -> Self {
-        Self { next, app }
-    }
-}
-
-impl<S> Service<Request> for SessionService<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.next.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        // The service that was polled ready is the one that is called.
-        let clone = self.next.clone();
-        let next = std::mem::replace(&mut self.next, clone);
-        let app = Arc::clone(&self.app);
-        Box::pin(async move {
-            if let Some(route) = app.route(request.uri().path()) {
-                return Ok(routes::answer(app, route, request).await);
-            }
-            Ok(serve(&app, next, request).await)
-        })
-    }
-}
-
-async fn serve<S>(app: &Arc<Inner>, mut next: S, request: Request) -> Response
+/// Answers the layer's own routes, and gives every other request its session.
+pub(crate) async fn answer<S>(app: Arc<Inner>, application: S, request: Request) -> Response
 where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
+    if let Some(route) = app.route(request.uri().path()) {
+        return routes::answer(app, route, request).await;
+    }
     let (mut parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let visit = Visit::of(&parts);
-    let session = match open(app, visit).await {
+    let session = match open(&app, visit).await {
         Ok(session) => session,
         Err(error) => {
             tracing::error!("{error}");
@@ -75,15 +38,12 @@ where
         }
     };
     if !session.is_authenticated()
-        && let Some(response) = admit(app, visit, &session).await
+        && let Some(response) = admit(&app, visit, &session).await
     {
         return response;
     }
     parts.extensions.insert(session.clone());
-    let mut response = match next.call(Request::from_parts(parts, body)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
+    let mut response = gate::pass(application, Request::from_parts(parts, body)).await;
     match session.finish(&headers).await {
         Ok(lines) => cookies::add(response.headers_mut(), &lines),
         // The handler has done its work; what is lost is the session's data of this one request.
@@ -104,8 +64,13 @@ async fn open(app: &Arc<Inner>, visit: Visit<'_>) -> Result<Session, StoreError>
     let renew = session
         .live()
         .is_some_and(|live| live.record.needs_refresh(now));
-    if renew && let Err(error) = session.refresh().await {
-        tracing::warn!("{error}");
+    if renew {
+        match session.refresh().await {
+            Err(SessionError::Store(error)) => return Err(error),
+            // Nothing is known about the person: the session goes on with what it has.
+            Err(error @ SessionError::Unavailable(_)) => tracing::warn!("{error}"),
+            Ok(()) => {}
+        }
     }
     session.touch().await?;
     Ok(session)

@@ -21,7 +21,19 @@ pub struct Transaction {
     pub silent: bool,
     /// The oldest authentication that will do, in seconds.
     pub max_age: Option<i64>,
+    /// Whether its answer comes as a form.
+    pub form_post: bool,
+    /// The answer, once it has come as a form.
+    pub answer: Option<Answer>,
     pub at: Timestamp,
+}
+
+/// What the provider answers a login with (OpenID Connect Core 3.1.2.5, RFC 9207).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Answer {
+    pub code: Option<String>,
+    pub error: Option<String>,
+    pub iss: Option<String>,
 }
 
 impl std::fmt::Debug for Transaction {
@@ -182,6 +194,8 @@ mod tests {
             return_to: "/".to_owned(),
             silent: false,
             max_age: None,
+            form_post: false,
+            answer: None,
             at: NOW,
         };
         assert!(login.is_current(NOW.plus(LOGIN_LIFETIME)));

@@ -34,7 +34,9 @@ struct Held {
 /// An access token and when it expires.
 #[derive(Clone)]
 pub struct MachineToken {
+    /// What the `Authorization` header says after `Bearer`.
     pub access_token: String,
+    /// `None` where the provider does not say.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -45,15 +47,16 @@ impl std::fmt::Debug for MachineToken {
 }
 
 impl MachineTokens {
-    /// With the provider and the client of a configuration, which needs a `client_secret`; `audience` and
+    /// With the provider and the client of a configuration, which needs a `client_secret` or a key; `audience` and
     /// `scope` are those of its `authorization_params`.
     ///
     /// # Errors
     /// The configuration cannot work.
     pub fn new(config: Config, clock: Clock) -> Result<Self, ConfigError> {
         let base = config.check()?;
-        if config.client_secret.is_none() {
-            return Err(ConfigError("a machine needs a client_secret".to_owned()));
+        if config.client_secret.is_none() && config.client_assertion_signing_key.is_none() {
+            let why = "a machine needs a client_secret or a client_assertion_signing_key";
+            return Err(ConfigError(why.to_owned()));
         }
         let parameter = |name: &str| config.authorization_params.get(name).cloned();
         let (audience, scope) = (parameter("audience"), parameter("scope"));
@@ -65,7 +68,7 @@ impl MachineTokens {
             names.collect::<Vec<_>>().join(" ")
         });
         Ok(Self(Arc::new(Inner {
-            provider: Provider::new(Arc::new(config), &base, clock.clone()),
+            provider: Provider::new(Arc::new(config), &base, clock.clone())?,
             audience,
             scope: scope.filter(|scope| !scope.is_empty()),
             clock,

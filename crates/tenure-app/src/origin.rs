@@ -29,6 +29,17 @@ pub fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
     }
 }
 
+/// Whether a browser opens this page for its person, as far as it says: not as an image or a frame of some page, whose
+/// author may be anybody, and not ahead of time (Fetch Metadata; Fetch, `Sec-Purpose`).
+pub fn is_meant(headers: &HeaderMap) -> bool {
+    let page = matches!(text(headers, "sec-fetch-dest"), None | Some("document"));
+    let early = ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| text(headers, name))
+        .any(|purpose| purpose.contains("prefetch"));
+    page && !early
+}
+
 /// Whether the content type is JSON, which no form of a foreign page can send.
 pub fn is_json(headers: &HeaderMap) -> bool {
     text(headers, header::CONTENT_TYPE.as_str()).is_some_and(|kind| {
@@ -128,6 +139,23 @@ mod tests {
                 expected,
                 "{method} {pairs:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_page_embeds_or_a_browser_fetches_early_nobody_meant() {
+        let table: [(Sent, bool); 8] = [
+            (&[], true),
+            (&[("sec-fetch-dest", "document")], true),
+            (&[("sec-fetch-dest", "image")], false),
+            (&[("sec-fetch-dest", "iframe")], false),
+            (&[("sec-fetch-dest", "empty")], false),
+            (&[("sec-purpose", "prefetch")], false),
+            (&[("sec-purpose", "prefetch;prerender")], false),
+            (&[("purpose", "prefetch")], false),
+        ];
+        for (pairs, expected) in table {
+            assert_eq!(is_meant(&headers(pairs)), expected, "{pairs:?}");
         }
     }
 

@@ -100,6 +100,16 @@ pub fn redirect(target: &str, lines: &[String]) -> Response {
     response
 }
 
+/// Another method than a route has; `allow` names those (RFC 9110 section 15.5.6).
+pub fn not_allowed(allow: &'static str) -> Response {
+    let body = serde_json::json!({"error": "method_not_allowed"});
+    let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &body);
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
 /// An answer for scripts, which no cache keeps.
 pub fn json(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));

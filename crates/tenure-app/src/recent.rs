@@ -1,6 +1,7 @@
 //! Sensitive routes: only shortly after an authentication.
 
 use crate::flow::Ask;
+use crate::gate::{self, Gated};
 use crate::layer::{Visit, login_required, path_of};
 use crate::login::is_recent;
 use crate::origin;
@@ -11,8 +12,6 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json as object;
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
 /// Lets a request through if the person authenticated at most so many seconds ago, by the ID token's
@@ -28,52 +27,21 @@ pub struct RequireRecentLogin {
     seconds: u32,
 }
 
-/// A service that only recently authenticated people reach.
-#[derive(Clone, Debug)]
-pub struct RecentLoginService<S> {
-    next: S,
-    seconds: u32,
-}
-
-impl<S> Layer<S> for RequireRecentLogin {
-    type Service = RecentLoginService<S>;
-
-    fn layer(&self, next: S) -> Self::Service {
-        RecentLoginService {
-            next,
-            seconds: self.seconds,
-        }
-    }
-}
-
-impl<S> Service<Request> for RecentLoginService<S>
+impl<S> Layer<S> for RequireRecentLogin
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Service = Gated;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.next.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let clone = self.next.clone();
-        let mut next = std::mem::replace(&mut self.next, clone);
+    fn layer(&self, application: S) -> Gated {
         let seconds = i64::from(self.seconds);
-        Box::pin(async move {
+        gate::before(application, move |application, request| async move {
             let (parts, body) = request.into_parts();
-            match refuse(
-                Visit::of(&parts),
-                parts.extensions.get::<Session>(),
-                seconds,
-            )
-            .await
-            {
-                Some(response) => Ok(response),
-                None => next.call(Request::from_parts(parts, body)).await,
+            let session = parts.extensions.get::<Session>();
+            match refuse(Visit::of(&parts), session, seconds).await {
+                Some(response) => response,
+                None => gate::pass(application, Request::from_parts(parts, body)).await,
             }
         })
     }

@@ -100,6 +100,15 @@ impl Record {
         }
     }
 
+    /// Takes over the tokens of a newer copy, and leaves the rest as it is.
+    pub fn take_over(&mut self, newer: Self) {
+        *self = Self {
+            touched_at: self.touched_at,
+            data: std::mem::take(&mut self.data),
+            ..newer
+        };
+    }
+
     /// The instants that decide about its end; `follow_tokens` as the configuration says.
     pub fn life(&self, follow_tokens: bool) -> Life {
         let renewable = self.refresh_token.is_some();

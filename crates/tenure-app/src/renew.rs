@@ -29,7 +29,7 @@ pub enum Renewal {
 pub struct Flights {
     /// One at a time for each session; inside, when the provider did not answer.
     locks: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Timestamp>>>>>,
-    /// The newest copies of sessions that live in cookies.
+    /// The newest copies of sessions that live in cookies, and of those whose tokens the store did not take.
     latest: Mutex<HashMap<Key, (Record, Timestamp)>>,
 }
 
@@ -125,11 +125,27 @@ impl Inner {
                 let record = newer.unwrap_or(live.record);
                 Ok(Ok(Live { record, ..live }))
             }
-            Keep::Store => Ok(match self.find_in_store(&live.key).await? {
-                Found::Live(found) => Ok(*found),
-                Found::Over(over) => Err(over),
-                Found::Nothing => Err(unknown(&live.key, self.clock.now())),
-            }),
+            Keep::Store => self.stored(&live.key).await,
+        }
+    }
+
+    /// A session as the store has it, with tokens that could not be written down when they came.
+    async fn stored(&self, key: &Key) -> Result<Result<Live, Over>, StoreError> {
+        loop {
+            let mut live = match self.find_in_store(key).await? {
+                Found::Live(found) => *found,
+                Found::Over(over) => return Ok(Err(over)),
+                Found::Nothing => return Ok(Err(unknown(key, self.clock.now()))),
+            };
+            let Some(newer) = self.flights.newer(key, live.record.renewals) else {
+                return Ok(Ok(live));
+            };
+            live.record.take_over(newer);
+            if self.store.replace(&self.entry(&live)).await? == Replaced::Done {
+                live.version += 1;
+                self.flights.forget(key);
+                return Ok(Ok(live));
+            }
         }
     }
 
@@ -143,7 +159,14 @@ impl Inner {
                     Some(_) => Replaced::Gone,
                     None => Replaced::Done,
                 },
-                Keep::Store => self.store.replace(&self.entry(&live)).await?,
+                Keep::Store => match self.store.replace(&self.entry(&live)).await {
+                    Ok(replaced) => replaced,
+                    // Its old refresh token is used up: only this process has the new one, until it can be written.
+                    Err(error) => {
+                        self.flights.know(live.key, &live.record, self.clock.now());
+                        return Err(error);
+                    }
+                },
             };
             match replaced {
                 Replaced::Done => {

@@ -34,9 +34,11 @@ struct State {
 /// A signed-in user: an extractor that sends everybody else to the login, or answers scripts with 401.
 #[derive(Clone, Debug)]
 pub struct User {
+    /// The user's name at the provider, which never changes.
     pub sub: String,
     /// The claims of the ID token.
     pub claims: Map<String, Value>,
+    /// When they last proved who they are, where the provider says so.
     pub auth_time: Option<Timestamp>,
 }
 
@@ -64,6 +66,7 @@ impl User {
 /// Why a session's tokens could not be had.
 #[derive(Debug)]
 pub enum SessionError {
+    /// The store is broken or cannot be reached.
     Store(StoreError),
     /// The provider does not answer; the session goes on.
     Unavailable(String),
@@ -121,10 +124,12 @@ impl Session {
         self.state().live.clone()
     }
 
+    /// Whether somebody is signed in.
     pub fn is_authenticated(&self) -> bool {
         self.state().live.is_some()
     }
 
+    /// Who is signed in.
     pub fn user(&self) -> Option<User> {
         self.state()
             .live
@@ -211,6 +216,7 @@ impl Session {
         }
     }
 
+    /// Forgets a value of the application's own, when the request has been answered.
     pub fn remove(&self, name: &str) {
         self.state().data.push((name.to_owned(), None));
     }

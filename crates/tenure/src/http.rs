@@ -102,8 +102,9 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|line| line.split(';'))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        // Others' cookies may be anything; ours are ASCII.
+        .filter_map(|pair| std::str::from_utf8(pair).ok())
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(n, _)| *n == name)
         .map(|(_, value)| value)
@@ -373,4 +374,28 @@ pub async fn read_body(
 fn refuse_body(status: StatusCode, text: &'static str) -> axum::response::Response {
     use axum::response::IntoResponse as _;
     (status, [(header::CONNECTION, "close")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any page of the host may set a cookie, also with text of other alphabets, and browsers send it as it is.
+    #[test]
+    fn a_cookie_that_is_not_ours_hides_none_that_is() {
+        let others = [
+            &b"city=M\xc3\xbcnchen"[..],
+            b"raw=\xff\xfe",
+            b"no-value",
+            b"",
+        ];
+        for other in others {
+            let line = [other, b"; __Host-tenure=value; x=y"].concat();
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_bytes(&line).unwrap());
+            let found = cookie(&headers, "__Host-tenure");
+            assert_eq!(found, Some("value"), "{other:?}");
+            assert_eq!(cookie(&headers, "host-tenure"), None);
+        }
+    }
 }

@@ -20,6 +20,10 @@ struct Args {
     /// Four ports, in the order of the scenarios
     #[arg(long, value_delimiter = ',', default_value = "3101,3102,3103,3104")]
     ports: Vec<u16>,
+    /// Ports of a proxy that speaks TLS before them, in the same order: browsers reach the shops there, and the provider's
+    /// answers come as forms
+    #[arg(long, value_delimiter = ',')]
+    https_ports: Vec<u16>,
     /// Keeps the sessions of the last scenario in this SQLite file instead of in memory
     #[arg(long)]
     sessions: Option<std::path::PathBuf>,
@@ -46,8 +50,12 @@ async fn main() -> anyhow::Result<()> {
     let monitor = Bytes::from(monitor);
     let time = time::Time::default();
     let mut shops = JoinSet::new();
-    for (scenario, port) in scenarios::ALL.iter().zip(&args.ports) {
-        let layer = scenario.layer(&args.issuer, *port, args.sessions.as_deref(), time.clock())?;
+    for (number, (scenario, port)) in scenarios::ALL.iter().zip(&args.ports).enumerate() {
+        let base = match args.https_ports.get(number) {
+            Some(public) => format!("https://localhost:{public}"),
+            None => format!("http://localhost:{port}"),
+        };
+        let layer = scenario.layer(&args.issuer, &base, args.sessions.as_deref(), time.clock())?;
         let mut router = layer
             .around(shop::router(scenario))
             .merge(shop::monitor(monitor.clone()));
@@ -57,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
         // Loopback alone: this is an example, and its clock may be moved.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
         let listener = TcpListener::bind(address).await?;
-        println(&format!("http://localhost:{port}  {}", scenario.title));
+        println(&format!("{base}  {}", scenario.title));
         shops.spawn(async move { axum::serve(listener, router).await });
     }
     tokio::select! {

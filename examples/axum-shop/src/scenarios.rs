@@ -69,21 +69,31 @@ fn offline(config: &mut Config) {
         .into();
 }
 
+/// Nothing of a login stands in an address: what is asked goes to the provider by a request of ours, and its answer comes
+/// as a form, which needs https.
+fn harden(config: &mut Config) {
+    config.pushed_authorization_requests = true;
+    let mode = ("response_mode".to_owned(), "form_post".to_owned());
+    config.authorization_params.extend([mode]);
+}
+
 impl Scenario {
     pub fn layer(
         &self,
         issuer: &str,
-        port: u16,
+        base: &str,
         sessions: Option<&Path>,
         clock: Clock,
     ) -> anyhow::Result<AppSession> {
-        let base = format!("http://localhost:{port}");
         // A real application reads both secrets from its environment.
         let secret = format!("{} keeps no secrets: it is an example", self.client_id);
-        let mut config = Config::new(issuer, &base, self.client_id, &secret);
+        let mut config = Config::new(issuer, base, self.client_id, &secret);
         config.client_secret = Some(format!("{}-secret", self.client_id));
         config.auth_required = false;
         (self.configure)(&mut config);
+        if base.starts_with("https:") {
+            harden(&mut config);
+        }
         let builder = AppSession::builder(config).clock(clock);
         Ok(match (self.keep, sessions) {
             (Keep::Cookie, _) => builder.build()?,

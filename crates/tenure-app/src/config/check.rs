@@ -14,6 +14,11 @@ impl Config {
         self.check_secrets()?;
         self.check_session()?;
         self.check_routes(&base)?;
+        self.check_params(&base)?;
+        Ok(base)
+    }
+
+    fn check_params(&self, base: &Url) -> Result<(), ConfigError> {
         if !self.scope().split(' ').any(|scope| scope == "openid") {
             return wrong("authorization_params.scope must contain openid");
         }
@@ -24,7 +29,17 @@ impl Config {
                 ));
             }
         }
-        Ok(base)
+        let mode = self.authorization_params.get("response_mode");
+        match mode.map(String::as_str) {
+            None | Some("query") => Ok(()),
+            // The form comes from another site: only a cookie with SameSite=None comes along, which has to be Secure.
+            Some("form_post") if base.scheme() == "https" => Ok(()),
+            Some("form_post") => wrong(
+                "authorization_params.response_mode = \"form_post\" needs a base_url with https, or browsers keep back the \
+                 cookie that the answer needs",
+            ),
+            Some(_) => wrong("authorization_params.response_mode is \"query\" or \"form_post\""),
+        }
     }
 
     fn base(&self) -> Result<Url, ConfigError> {
@@ -61,6 +76,20 @@ impl Config {
                 "secret must have at least 32 characters: `openssl rand -base64 32` prints some",
             );
         }
+        if self.client_secret.is_some() && self.client_assertion_signing_key.is_some() {
+            return wrong(
+                "client_secret and client_assertion_signing_key are two ways for one thing: leave one out",
+            );
+        }
+        if self.assertion_key()?.is_none() && self.client_assertion_signing_alg.is_some() {
+            return wrong("client_assertion_signing_alg needs a client_assertion_signing_key");
+        }
+        if !(0..=600).contains(&self.clock_tolerance) {
+            return wrong("clock_tolerance is 0 to 600 seconds");
+        }
+        if self.http_timeout == 0 {
+            return wrong("http_timeout is at least 1 millisecond, and better some thousand");
+        }
         Ok(())
     }
 
@@ -85,9 +114,9 @@ impl Config {
             return wrong("session durations are whole seconds, at least 1");
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if session.name.is_empty() || !session.name.chars().all(fits) {
+        if !(1..=64).contains(&session.name.len()) || !session.name.chars().all(fits) {
             return wrong(format!(
-                "session.name {:?} may have letters, digits, _ and -",
+                "session.name {:?} may have letters, digits, _ and -, 64 at most",
                 session.name
             ));
         }
@@ -130,11 +159,12 @@ impl Config {
 }
 
 /// Parameters that protect the flow.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     "client_id",
     "redirect_uri",
     "response_type",
-    "response_mode",
+    "request",
+    "request_uri",
     "state",
     "nonce",
     "code_challenge",
@@ -162,6 +192,11 @@ mod tests {
 
     type Change = fn(&mut Config);
 
+    fn param(config: &mut Config, name: &str, value: &str) {
+        let params = &mut config.authorization_params;
+        params.insert(name.to_owned(), value.to_owned());
+    }
+
     fn config() -> Config {
         let secret = "a secret of more than thirty-two characters";
         Config::new(
@@ -174,7 +209,7 @@ mod tests {
 
     #[test]
     fn wrong_configurations_say_what_to_write_instead() {
-        let table: [(Change, &str); 17] = [
+        let table: [(Change, &str); 27] = [
             (
                 |c| c.issuer_base_url = "op.example".to_owned(),
                 "issuer_base_url",
@@ -218,17 +253,40 @@ mod tests {
                 |c| c.routes.post_logout_redirect = "bye".to_owned(),
                 "post_logout_redirect",
             ),
+            (|c| param(c, "scope", "email"), "openid"),
+            (|c| param(c, "response_mode", "fragment"), "form_post"),
             (
                 |c| {
-                    drop(
-                        c.authorization_params
-                            .insert("scope".to_owned(), "email".to_owned()),
-                    )
+                    c.base_url = "http://localhost:3000".to_owned();
+                    param(c, "response_mode", "form_post");
                 },
-                "openid",
+                "https",
             ),
+            (
+                |c| c.client_assertion_signing_key = Some("secret".to_owned()),
+                "client_assertion_signing_key is no private key",
+            ),
+            (
+                |c| {
+                    c.client_secret = Some("s".to_owned());
+                    c.client_assertion_signing_key = Some("k".to_owned());
+                },
+                "two ways",
+            ),
+            (
+                |c| c.client_assertion_signing_alg = Some("RS256".to_owned()),
+                "client_assertion_signing_alg",
+            ),
+            (|c| c.clock_tolerance = -1, "clock_tolerance"),
+            (|c| c.clock_tolerance = 86_400, "clock_tolerance"),
+            (|c| c.http_timeout = 0, "http_timeout"),
+            (|c| c.session.name = "x".repeat(65), "64"),
+            (|c| c.session.name.clear(), "session.name"),
         ];
         assert!(config().check().is_ok());
+        let mut form_post = config();
+        param(&mut form_post, "response_mode", "form_post");
+        assert!(form_post.check().is_ok());
         for (change, word) in table {
             let mut config = config();
             change(&mut config);

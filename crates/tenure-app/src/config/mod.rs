@@ -5,6 +5,7 @@ mod check;
 
 pub(crate) use check::is_loopback;
 
+use crate::assertion::AssertionKey;
 use crate::life::Limits;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -30,15 +31,29 @@ pub struct Config {
     pub issuer_base_url: String,
     /// This application as browsers reach it: `https://shop.example`, or `http://localhost:3000`.
     pub base_url: String,
+    /// The client's name at the provider.
     pub client_id: String,
     /// None for a public client; PKCE is used in any case.
     #[serde(default)]
     pub client_secret: Option<String>,
+    /// Instead of a secret: the client's private key as PEM or as a JWK, whose `kid` is then named (`private_key_jwt`,
+    /// RFC 7523). RSA, P-256, P-384 or Ed25519.
+    #[serde(default)]
+    pub client_assertion_signing_key: Option<String>,
+    /// How that key signs, such as `PS256`; if not given the JWK's `alg`, else `RS256`, `ES256`, `ES384` or `EdDSA`.
+    #[serde(default)]
+    pub client_assertion_signing_alg: Option<String>,
+    /// Whether the parameters of a login go to the provider by a request of ours, and the browser carries only a reference
+    /// to them (RFC 9126). A provider that requires it gets it anyway.
+    #[serde(default)]
+    pub pushed_authorization_requests: bool,
     /// At least 32 characters each. The first encrypts, all of them decrypt.
     #[serde(deserialize_with = "one_or_many")]
     pub secret: Vec<String>,
+    /// How long people stay signed in.
     #[serde(default)]
     pub session: SessionConfig,
+    /// Where the layer answers.
     #[serde(default)]
     pub routes: Routes,
     /// Whether a logout also ends the provider's session. Off: a local logout leaves it alone.
@@ -56,7 +71,8 @@ pub struct Config {
     /// Whether a browser is asked once, without a page, whether the provider knows its user.
     #[serde(default)]
     pub attempt_silent_login: bool,
-    /// Parameters of the authorization request; `scope` is `openid profile email` if not given.
+    /// Parameters of the authorization request; `scope` is `openid profile email` if not given. With `response_mode =
+    /// "form_post"` the provider's answer comes in a form and stands in no address; it needs https.
     #[serde(default)]
     pub authorization_params: BTreeMap<String, String>,
     /// Seconds by which clocks may differ.
@@ -112,9 +128,13 @@ impl Default for SessionConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Routes {
+    /// Sends a person to the provider, and back to `returnTo`.
     pub login: String,
+    /// Signs a person out.
     pub logout: String,
+    /// Where the provider sends its answers: register it there.
     pub callback: String,
+    /// Where the provider tells of sessions that ended (Back-Channel Logout 1.0): register it there.
     pub backchannel_logout: String,
     /// The session's deadlines for the page's monitor; `…/extend` is an explicit activity.
     pub session: String,
@@ -136,12 +156,17 @@ impl Default for Routes {
 }
 
 impl Config {
+    /// A configuration with everything at its default: `secret` has at least 32 characters, and a confidential client
+    /// needs its `client_secret` beside it.
     pub fn new(issuer_base_url: &str, base_url: &str, client_id: &str, secret: &str) -> Self {
         Self {
             issuer_base_url: issuer_base_url.to_owned(),
             base_url: base_url.to_owned(),
             client_id: client_id.to_owned(),
             client_secret: None,
+            client_assertion_signing_key: None,
+            client_assertion_signing_alg: None,
+            pushed_authorization_requests: false,
             secret: vec![secret.to_owned()],
             session: SessionConfig::default(),
             routes: Routes::default(),
@@ -163,6 +188,23 @@ impl Config {
             rolling_duration: session.rolling_duration.filter(|_| session.rolling),
             absolute_duration: session.absolute_duration,
         }
+    }
+
+    /// The key that stands for a secret, if there is one.
+    pub(crate) fn assertion_key(&self) -> Result<Option<AssertionKey>, ConfigError> {
+        let alg = self.client_assertion_signing_alg.as_deref();
+        let Some(text) = &self.client_assertion_signing_key else {
+            return Ok(None);
+        };
+        let read = AssertionKey::read(text, alg);
+        read.map(Some)
+            .map_err(|why| ConfigError(format!("client_assertion_signing_key {why}")))
+    }
+
+    /// Whether answers come as a form that the provider's page sends.
+    pub(crate) fn is_form_post(&self) -> bool {
+        let mode = self.authorization_params.get("response_mode");
+        mode.is_some_and(|mode| mode == "form_post")
     }
 
     pub(crate) fn scope(&self) -> &str {

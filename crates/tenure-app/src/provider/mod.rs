@@ -1,18 +1,19 @@
 //! The provider as this client sees it. The `openidconnect` crate speaks the protocol.
 
+mod forms;
 mod logout;
 mod wire;
 
+use crate::assertion::{ASSERTION_TYPE, AssertionKey};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::fetch::Fetch;
 use crate::login::Transaction;
 use crate::machine::MachineToken;
 use crate::record::Tokens;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use http::header;
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType,
     CoreIdToken, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
@@ -20,8 +21,8 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken, Scope,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse as _,
+    PkceCodeVerifier, ProviderMetadata, RedirectUrl, RefreshToken, Scope,
     SignatureVerificationError, TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub const PAUSE: i64 = 5;
 pub struct Extra {
     pub end_session_endpoint: Option<Url>,
     pub revocation_endpoint: Option<Url>,
+    pub pushed_authorization_request_endpoint: Option<Url>,
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
@@ -79,7 +83,10 @@ type Client = CoreClient<
 #[derive(Clone, Debug)]
 pub enum ProviderError {
     /// `invalid_grant`: what was presented is over. The reason, where the provider names one.
-    Refused { reason: Option<String> },
+    Refused {
+        /// Such as `idle` or `reuse_detected`.
+        reason: Option<String>,
+    },
     /// It cannot be reached, or is broken, or does not accept this client: no word about the person.
     Unavailable(String),
     /// It answered, but what it says cannot be believed.
@@ -124,6 +131,8 @@ impl Looked {
 #[derive(Debug)]
 pub struct Provider {
     config: Arc<Config>,
+    /// What stands for a secret, if something does.
+    key: Option<AssertionKey>,
     callback: String,
     clock: Clock,
     fetch: Fetch,
@@ -138,15 +147,16 @@ struct Memory {
 }
 
 impl Provider {
-    pub fn new(config: Arc<Config>, base: &Url, clock: Clock) -> Self {
+    pub fn new(config: Arc<Config>, base: &Url, clock: Clock) -> Result<Self, ConfigError> {
         let origin = base.origin().ascii_serialization();
-        Self {
+        Ok(Self {
+            key: config.assertion_key()?,
             callback: format!("{origin}{}", config.routes.callback),
             fetch: Fetch::new(config.http_timeout, config.ca_file.clone()),
             config,
             clock,
             known: tokio::sync::Mutex::default(),
-        }
+        })
     }
 
     pub fn callback(&self) -> &str {
@@ -221,16 +231,39 @@ impl Provider {
         Ok(client.set_redirect_uri(callback))
     }
 
+    /// The parameters by which a client with a key proves who it is; none for others, whose secret the library knows.
+    fn assertion(&self, metadata: &Metadata) -> Result<Vec<(&'static str, String)>, ProviderError> {
+        let Some(key) = &self.key else {
+            return Ok(Vec::new());
+        };
+        let (client_id, issuer) = (&self.config.client_id, metadata.issuer().as_str());
+        let signed = key.sign(
+            client_id,
+            issuer,
+            self.config.clock_tolerance,
+            self.clock.now(),
+        );
+        let signed = signed.map_err(|error| ProviderError::Unavailable(chain(&error)))?;
+        Ok(vec![
+            ("client_assertion_type", ASSERTION_TYPE.to_owned()),
+            ("client_assertion", signed),
+        ])
+    }
+
     /// Exchanges a code, and verifies what comes for it.
     pub async fn redeem(&self, code: &str, login: &Transaction) -> Result<Tokens, ProviderError> {
         let metadata = self.metadata().await?;
         let http = Http::new(&self.fetch);
         let client = self.client(&metadata)?;
         let now = self.clock.now();
-        let answer = client
+        let mut request = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .map_err(|error| ProviderError::Unavailable(error.to_string()))?
-            .set_pkce_verifier(PkceCodeVerifier::new(login.verifier.clone()))
+            .set_pkce_verifier(PkceCodeVerifier::new(login.verifier.clone()));
+        for (name, value) in self.assertion(&metadata)? {
+            request = request.add_extra_param(name, value);
+        }
+        let answer = request
             .request_async(&http)
             .await
             .map_err(|error| http.judge(&error))?;
@@ -245,9 +278,14 @@ impl Provider {
         let http = Http::new(&self.fetch);
         let client = self.client(&metadata)?;
         let now = self.clock.now();
-        let answer = client
-            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
-            .map_err(|error| ProviderError::Unavailable(error.to_string()))?
+        let token = RefreshToken::new(token.to_owned());
+        let mut request = client
+            .exchange_refresh_token(&token)
+            .map_err(|error| ProviderError::Unavailable(error.to_string()))?;
+        for (name, value) in self.assertion(&metadata)? {
+            request = request.add_extra_param(name, value);
+        }
+        let answer = request
             .request_async(&http)
             .await
             .map_err(|error| http.judge(&error))?;
@@ -278,6 +316,9 @@ impl Provider {
             .map_err(|error| ProviderError::Unavailable(error.to_string()))?;
         if let Some(audience) = audience {
             request = request.add_extra_param("audience", audience);
+        }
+        for (name, value) in self.assertion(&metadata)? {
+            request = request.add_extra_param(name, value);
         }
         let scopes = scope.unwrap_or_default().split_ascii_whitespace();
         let answer = request
@@ -342,52 +383,6 @@ impl Provider {
         payload(&token.to_string())
             .ok_or_else(|| ProviderError::Untrusted("the ID token cannot be read".to_owned()))
     }
-
-    /// Revokes a refresh token with all that hangs on it (RFC 7009). Not through the library, which
-    /// refuses plain http also on loopback.
-    pub async fn revoke(&self, token: &str) -> Result<(), ProviderError> {
-        let metadata = self.metadata().await?;
-        let Some(url) = &metadata.additional_metadata().revocation_endpoint else {
-            tracing::debug!("the provider has no revocation endpoint");
-            return Ok(());
-        };
-        let unavailable = |why: String| ProviderError::Unavailable(why);
-        let request = self
-            .revocation(url, token)
-            .map_err(|error| unavailable(error.to_string()))?;
-        let answer = self.fetch.send(request).await;
-        let status = answer
-            .map_err(|error| unavailable(error.to_string()))?
-            .status();
-        if status.is_success() {
-            return Ok(());
-        }
-        Err(unavailable(format!("the revocation was answered {status}")))
-    }
-
-    fn revocation(&self, url: &Url, token: &str) -> http::Result<HttpRequest> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token)
-            .append_pair("token_type_hint", "refresh_token");
-        let mut request = http::Request::post(url.as_str())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json");
-        match &self.config.client_secret {
-            Some(secret) => {
-                let credentials = basic(&self.config.client_id, secret);
-                request = request.header(header::AUTHORIZATION, credentials);
-            }
-            None => drop(form.append_pair("client_id", &self.config.client_id)),
-        }
-        request.body(form.finish().into_bytes())
-    }
-}
-
-/// The credentials of RFC 6749 section 2.3.1: each encoded as in a form.
-fn basic(id: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let both = format!("{}:{}", encode(id), encode(secret));
-    format!("Basic {}", STANDARD.encode(both))
 }
 
 fn expiry(answer: &CoreTokenResponse, now: Timestamp) -> Option<Timestamp> {

@@ -3,7 +3,7 @@
 use super::{form, single};
 use crate::app::Inner;
 use crate::logout_token::{Logout, REMEMBERED, judge};
-use crate::pages::json;
+use crate::pages::{json, not_allowed};
 use crate::renew::is_known;
 use crate::store::{Mark, StoreError};
 use axum::body::Body;
@@ -14,10 +14,7 @@ use serde_json::json as object;
 
 pub async fn answer(app: &Inner, parts: &Parts, body: Body) -> Response {
     if parts.method != Method::POST {
-        return json(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &object!({"error": "method_not_allowed"}),
-        );
+        return not_allowed("POST");
     }
     let token = form(parts, body)
         .await

@@ -2,19 +2,15 @@
 
 use crate::app::Inner;
 use crate::flow::Ask;
-use crate::pages::json;
+use crate::pages::not_allowed;
 use crate::return_to;
 use axum::response::Response;
+use http::Method;
 use http::request::Parts;
-use http::{Method, StatusCode};
-use serde_json::json as object;
 
 pub async fn answer(app: &Inner, parts: &Parts) -> Response {
     if parts.method != Method::GET {
-        return json(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &object!({"error": "method_not_allowed"}),
-        );
+        return not_allowed("GET");
     }
     // What leads elsewhere is dropped: the person is signed in and arrives at the beginning.
     let return_to = super::parameter(parts, "returnTo")

@@ -3,38 +3,40 @@
 use crate::app::Inner;
 use crate::keeping::{Found, Live};
 use crate::origin;
-use crate::pages::{Page, json, redirect};
+use crate::pages::{Page, not_allowed, redirect};
 use crate::store::StoreError;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::json as object;
+use std::sync::Arc;
 use url::Url;
 
-pub async fn answer(app: &Inner, parts: &Parts) -> Response {
+pub async fn answer(app: &Arc<Inner>, parts: &Parts) -> Response {
     let headers = &parts.headers;
-    match parts.method {
-        Method::GET | Method::POST => {}
-        _ => {
-            return json(
-                StatusCode::METHOD_NOT_ALLOWED,
-                &object!({"error": "method_not_allowed"}),
-            );
-        }
-    }
+    let meant = match parts.method {
+        Method::GET => origin::is_meant(headers),
+        Method::POST => true,
+        _ => return not_allowed("GET, POST"),
+    };
     // Another page can send a browser here. Then, and where the browser does not say who did, the person is
     // asked (lesson CVE-2020-10734).
-    if !origin::is_from_here(headers, &app.origin) {
+    if !meant || !origin::is_from_here(headers, &app.origin) {
         return Page {
             status: StatusCode::OK,
             heading: "Do you want to sign out?",
-            text: "You came here from somewhere else.",
+            text: "Nothing has happened yet.",
             link: Some(("/", "No, stay signed in")),
             button: Some((&app.config.routes.logout, "Sign out")),
         }
         .respond();
     }
-    match run(app, headers).await {
+    // A task of its own: whoever closes the window meanwhile is signed out with everything that belongs to it.
+    let (app_there, headers) = (Arc::clone(app), headers.clone());
+    let task = tokio::spawn(async move { run(&app_there, &headers).await });
+    let done = task
+        .await
+        .unwrap_or_else(|error| Err(StoreError::new(error)));
+    match done {
         Ok(response) => response,
         Err(error) => {
             tracing::error!("a logout failed: {error}");

@@ -55,7 +55,7 @@ pub async fn answer(app: Arc<Inner>, route: Route, request: Request) -> Response
     let (parts, body) = request.into_parts();
     match route {
         Route::Login => login::answer(&app, &parts).await,
-        Route::Callback => callback::answer(&app, &parts).await,
+        Route::Callback => callback::answer(&app, &parts, body).await,
         Route::Logout => logout::answer(&app, &parts).await,
         Route::BackchannelLogout => backchannel::answer(&app, &parts, body).await,
         Route::Session => status::read(&app, &parts).await,

@@ -5,7 +5,7 @@ use crate::app::Inner;
 use crate::keeping::{Found, Live, Over, name_of};
 use crate::life::{Deadline, Rule};
 use crate::origin;
-use crate::pages::json;
+use crate::pages::{json, not_allowed};
 use crate::session::Session;
 use crate::store::StoreError;
 use axum::response::Response;
@@ -17,10 +17,7 @@ use tenure_protocol::Timestamp;
 
 pub async fn read(app: &Inner, parts: &Parts) -> Response {
     if parts.method != Method::GET {
-        return json(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &object!({"error": "method_not_allowed"}),
-        );
+        return not_allowed("GET");
     }
     let now = app.clock.now();
     match app.find(&parts.headers, now).await {
@@ -32,10 +29,7 @@ pub async fn read(app: &Inner, parts: &Parts) -> Response {
 pub async fn extend(app: &Arc<Inner>, parts: &Parts) -> Response {
     let headers = &parts.headers;
     if parts.method != Method::POST {
-        return json(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &object!({"error": "method_not_allowed"}),
-        );
+        return not_allowed("POST");
     }
     // No page of somebody else keeps a session alive.
     if !origin::is_from_here(headers, &app.origin) || !origin::is_json(headers) {

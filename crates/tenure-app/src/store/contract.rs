@@ -7,7 +7,9 @@ use tenure_protocol::Timestamp;
 /// A clause of the contract that a store does not keep.
 #[derive(Debug)]
 pub struct Violation {
+    /// What it says, as the name of a function.
     pub clause: &'static str,
+    /// What was found instead.
     pub found: String,
 }
 

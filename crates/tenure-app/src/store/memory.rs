@@ -20,6 +20,7 @@ struct Held {
 const MOST_SWEPT: usize = 500;
 
 impl MemoryStore {
+    /// An empty one.
     pub fn new() -> Self {
         Self::default()
     }

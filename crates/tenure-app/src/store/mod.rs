@@ -25,6 +25,7 @@ pub type Key = [u8; 32];
 /// A session at rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its name.
     pub key: Key,
     /// The provider's session, where the ID token named one.
     pub sid: Option<Key>,
@@ -32,7 +33,9 @@ pub struct Entry {
     pub sub: Key,
     /// Counts the replacements.
     pub version: i64,
+    /// The login.
     pub created_at: Timestamp,
+    /// The last activity that was written down.
     pub touched_at: Timestamp,
     /// From then on nobody asks for it: a sweep may remove it.
     pub expires_at: Timestamp,
@@ -50,16 +53,20 @@ impl Entry {
 /// What stays of sessions that were ended: by the key of one, by its `sid`, or by its `sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
+    /// What it names: a session, a `sid`, or a user.
     pub key: Key,
     /// Sessions that were created at this instant or earlier are over.
     pub at: Timestamp,
+    /// Kept and given back as it is.
     pub reason: String,
+    /// From then on no session can come that it could end: a sweep may remove it.
     pub expires_at: Timestamp,
 }
 
 /// What became of a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaced {
+    /// The stored session is the new one.
     Done,
     /// Somebody else replaced it first: load it and decide again.
     Changed,
@@ -72,6 +79,7 @@ pub enum Replaced {
 pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
 
 impl StoreError {
+    /// With its cause, which the log shows and people never see.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }

@@ -18,7 +18,7 @@ const MOST_CONNECTIONS: usize = 8;
 /// The longest that one step may take, waiting for a connection included.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A few connections, made when they are needed.
+/// A few connections, made when they are needed. With the feature `postgres`.
 pub struct PostgresStore {
     config: Config,
     tls: Option<MakeRustlsConnect>,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tenure_protocol::Timestamp;
 
-/// One connection; its statements run on threads where blocking is allowed.
+/// One connection; its statements run on threads where blocking is allowed. With the feature `sqlite`.
 #[derive(Clone, Debug)]
 pub struct SqliteStore(Arc<Mutex<Connection>>);
 

@@ -4,7 +4,7 @@ use crate::world::{PASSWORD, World};
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tower::ServiceExt as _;
 use url::Url;
 
@@ -60,6 +60,8 @@ pub const SCRIPT: [(&str, &str); 4] = [
 pub struct Browser<'w> {
     pub world: &'w World,
     pub cookies: BTreeMap<String, String>,
+    /// Cookies that come along with no form of another site.
+    lax: BTreeSet<String>,
     /// When cookies end, in seconds.
     expiries: BTreeMap<String, i64>,
     /// Where it went.
@@ -71,6 +73,7 @@ impl<'w> Browser<'w> {
         Self {
             world,
             cookies: BTreeMap::new(),
+            lax: BTreeSet::new(),
             expiries: BTreeMap::new(),
             trail: Vec::new(),
         }
@@ -140,6 +143,12 @@ impl<'w> Browser<'w> {
                 "CVE-2025-48947: a cookie in a cache: {line}"
             );
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("SameSite=Lax") {
+                self.lax.insert(name.to_owned());
+            } else {
+                assert!(line.contains("; Secure"), "{line}");
+                self.lax.remove(name);
+            }
             let age = line
                 .split("Max-Age=")
                 .nth(1)
@@ -191,6 +200,12 @@ impl<'w> Browser<'w> {
 
     async fn follow(&mut self, mut answer: Answer) -> Answer {
         for _ in 0..12 {
+            if sends_itself(&answer) {
+                let (action, body) = filled_in(&answer.body);
+                self.trail.push(action.clone());
+                answer = self.post_from_elsewhere(&action, body).await;
+                continue;
+            }
             if !answer.status.is_redirection() {
                 return answer;
             }
@@ -199,6 +214,20 @@ impl<'w> Browser<'w> {
             answer = self.request(Method::GET, &next, &PAGE, String::new()).await;
         }
         panic!("round in circles: {:?}", self.trail);
+    }
+
+    /// Sends a form of another site's page.
+    pub async fn post_from_elsewhere(&mut self, url: &str, body: String) -> Answer {
+        let held = self.cookies.clone();
+        self.cookies.retain(|name, _| !self.lax.contains(name));
+        let mut headers = PAGE.to_vec();
+        headers[3] = ("sec-fetch-site", "cross-site");
+        headers.push(("origin", self.world.op.base.as_str()));
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+        let answer = self.request(Method::POST, url, &headers, body).await;
+        self.cookies = held;
+        self.take_cookies(&answer);
+        answer
     }
 
     /// Where it arrived in the application.
@@ -230,9 +259,7 @@ impl<'w> Browser<'w> {
             ("password".to_owned(), PASSWORD.to_owned()),
             ("action".to_owned(), "login".to_owned()),
         ];
-        for input in form.split("<input type=\"hidden\"").skip(1) {
-            fields.push((attribute(input, "name"), attribute(input, "value")));
-        }
+        fields.extend(hidden(form));
         let action = self.url(&attribute(form, "action")).to_string();
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(&fields)
@@ -240,7 +267,8 @@ impl<'w> Browser<'w> {
         let mut headers = PAGE.to_vec();
         headers.push(("content-type", "application/x-www-form-urlencoded"));
         let answer = self.request(Method::POST, &action, &headers, body).await;
-        assert!(answer.status.is_redirection(), "{answer:?}");
+        let goes_on = answer.status.is_redirection() || sends_itself(&answer);
+        assert!(goes_on, "{answer:?}");
         self.trail.push(action);
         self.follow(answer).await
     }
@@ -254,6 +282,23 @@ impl<'w> Browser<'w> {
         let port = Url::parse(&self.world.op.base).unwrap().port().unwrap();
         self.cookies.remove(&format!("tenure_{port}"));
     }
+}
+
+fn sends_itself(page: &Answer) -> bool {
+    page.body.contains("document.forms[0].submit()")
+}
+
+/// A form as it would send itself: where to, and with what.
+pub fn filled_in(html: &str) -> (String, String) {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(hidden(html))
+        .finish();
+    (attribute(html, "action"), body)
+}
+
+fn hidden(form: &str) -> impl Iterator<Item = (String, String)> {
+    let inputs = form.split("<input type=\"hidden\"").skip(1);
+    inputs.map(|input| (attribute(input, "name"), attribute(input, "value")))
 }
 
 fn attribute(html: &str, name: &str) -> String {

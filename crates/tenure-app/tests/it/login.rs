@@ -138,6 +138,17 @@ async fn cve_2020_10734_another_page_signs_nobody_out() {
         assert!(asked.body.contains("Do you want to sign out?"));
         assert_eq!(ada.visit("/").await.body, "auth0|ada");
     }
+    // An image in a page of the application itself, which some customer wrote, and a browser that is ahead of its person.
+    for (name, value) in [
+        ("sec-fetch-dest", "image"),
+        ("sec-purpose", "prefetch;prerender"),
+    ] {
+        let mut early = vec![("sec-fetch-site", "same-origin")];
+        early.push((name, value));
+        let asked = ada.request(Method::GET, &url, &early, String::new()).await;
+        assert!(asked.body.contains("Do you want to sign out?"), "{asked:?}");
+        assert_eq!(ada.visit("/").await.body, "auth0|ada", "{name}");
+    }
     // The page's own button.
     let out = ada.post("/logout").await;
     assert_eq!(

@@ -11,8 +11,11 @@
 
 mod backchannel;
 mod browser;
+mod clients;
+mod forms;
 mod lifetime;
 mod login;
+mod outage;
 mod races;
 mod recent;
 mod seeds;

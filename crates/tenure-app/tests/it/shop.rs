@@ -2,6 +2,7 @@
 
 use crate::world::Gate;
 use axum::Router;
+use axum::extract::Path;
 use axum::routing::{get, post};
 use serde_json::json;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub fn routes(slow: Arc<Gate>) -> Router {
         .route("/token", get(token))
         .route("/poll", get(|| async { "polled" }))
         .route("/cart", post(add))
+        .route("/note/{length}", post(note))
         .route(
             "/pay",
             get(|user: User| async move { format!("paid by {}", user.sub) })
@@ -53,4 +55,9 @@ async fn add(_: User, session: Session) -> &'static str {
     let items: u32 = session.get("items").unwrap_or_default();
     session.set("items", &(items + 1));
     "added"
+}
+
+async fn note(_: User, session: Session, Path(length): Path<usize>) -> &'static str {
+    session.set("note", &"x".repeat(length));
+    "noted"
 }

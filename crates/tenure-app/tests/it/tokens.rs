@@ -158,6 +158,44 @@ async fn a_provider_that_is_down_signs_nobody_out() {
     }
 }
 
+/// Whatever a page says, it is no word of the provider's about anybody.
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_signs_nobody_in_or_out() {
+    for status in [200, 302, 400, 401, 404, 502] {
+        let world = offline_world(Keep::Store, |_| {}).await;
+        let mut ada = world.browser();
+        ada.sign_in("/login").await;
+        let begun = ada.open("/login").await;
+        let url = begun.header("location").to_owned();
+        let answer = ada
+            .request(http::Method::GET, &url, &crate::world::PAGE, String::new())
+            .await;
+        let callback = answer.header("location").to_owned();
+        world.advance(300);
+        world.op.switches.page.store(status, Ordering::SeqCst);
+        let account = ada.ask("/account").await;
+        assert_eq!(account.json()["sub"], "auth0|ada", "{status}");
+        let mut other = ada.clone();
+        let refused = other
+            .request(
+                http::Method::GET,
+                &callback,
+                &crate::world::PAGE,
+                String::new(),
+            )
+            .await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{status}");
+        assert!(!refused.body.contains("invalid_grant"), "{refused:?}");
+        world.op.switches.page.store(0, Ordering::SeqCst);
+        world.advance(6);
+        assert!(token(&mut ada).await.is_some(), "{status}");
+        // Signing out needs no provider.
+        world.op.switches.page.store(status, Ordering::SeqCst);
+        assert_eq!(ada.visit("/logout").await.body, "nobody", "{status}");
+        world.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_logout_revokes_the_refresh_token() {
     for keep in KEEPS {

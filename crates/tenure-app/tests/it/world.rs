@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::{Request, StatusCode};
 use serde_json::Value;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tenure::app::{App, Parts};
 use tenure::clock::Clock as OpClock;
@@ -105,12 +105,19 @@ pub struct Switches {
     pub issued: Mutex<Vec<String>>,
     /// The provider answers 503 to everything.
     pub down: AtomicBool,
+    /// If not 0: a page with this status in the place of every answer, as of a proxy that is out of order.
+    pub page: AtomicU16,
+    /// Its discovery document says that logins have to be pushed.
+    pub requires_pushes: AtomicBool,
     /// Refresh requests wait here, once asked to.
     pub slow_refresh: AtomicBool,
     pub refresh_gate: Gate,
+    /// Revocations that were answered.
+    pub revoked: Gate,
 }
 
 /// A place where a request waits until the test lets it go on.
+#[derive(Debug)]
 pub struct Gate {
     reached: Semaphore,
     open: Semaphore,
@@ -130,6 +137,12 @@ impl Gate {
     pub async fn pass(&self) {
         self.reached.add_permits(1);
         self.open.acquire().await.unwrap().forget();
+    }
+
+    /// Returns when something was let go, or fails after a while.
+    pub async fn is_opened(&self) {
+        let opened = tokio::time::timeout(std::time::Duration::from_secs(10), self.open.acquire());
+        opened.await.unwrap().unwrap().forget();
     }
 
     /// The test's side: returns when a request waits.
@@ -157,9 +170,19 @@ impl Op {
 
     /// With a tenant of its own; `{app}` stands for the application.
     pub async fn with(tenant: &str) -> Self {
+        Self::before(tenant, "http").await
+    }
+
+    /// In front of an application that browsers reach over https.
+    pub async fn secure() -> Self {
+        Self::before(TENANT, "https").await
+    }
+
+    async fn before(tenant: &str, scheme: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (listener, base) = bind().await;
         let (shop_listener, shop) = bind().await;
+        let shop = shop.replace("http:", &format!("{scheme}:"));
         let clock = OpClock::manual(Timestamp::from_seconds(START));
         let config = ServerConfig {
             listen: listener.local_addr().unwrap(),
@@ -276,6 +299,21 @@ fn switched(router: Router, switches: Arc<Switches>) -> Router {
                 if switches.down.load(Ordering::SeqCst) {
                     return StatusCode::SERVICE_UNAVAILABLE.into_response();
                 }
+                let page = switches.page.load(Ordering::SeqCst);
+                if page != 0 {
+                    let status = StatusCode::from_u16(page).unwrap();
+                    let html = axum::response::Html("<h1>invalid_grant</h1>");
+                    return (status, html).into_response();
+                }
+                let discovers = request.uri().path().contains("/.well-known/openid-conf");
+                if discovers && switches.requires_pushes.load(Ordering::SeqCst) {
+                    return requiring_pushes(next.run(request).await).await;
+                }
+                if request.uri().path() == "/oauth/revoke" {
+                    let answer = next.run(request).await;
+                    switches.revoked.let_go();
+                    return answer;
+                }
                 if request.uri().path() != "/oauth/token" {
                     return next.run(request).await;
                 }
@@ -299,6 +337,14 @@ fn switched(router: Router, switches: Arc<Switches>) -> Router {
             }
         },
     ))
+}
+
+async fn requiring_pushes(document: axum::response::Response) -> axum::response::Response {
+    let body = axum::body::to_bytes(document.into_body(), usize::MAX).await;
+    let mut said: Value = serde_json::from_slice(&body.unwrap()).unwrap();
+    said["require_pushed_authorization_requests"] = true.into();
+    let json = [("content-type", "application/json")];
+    (json, said.to_string()).into_response()
 }
 
 async fn apply(app: &Arc<App>, text: &str) {
