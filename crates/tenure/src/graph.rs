@@ -1,12 +1,15 @@
 //! Everything about one session, put together from its rows: the three layers, each limit with its
 //! source, what ends it first, who took part and how far they were told, and what happened in it.
 
+pub mod whole;
+
 use crate::http::iso_date;
 use crate::settings::Settings;
 use crate::tenant_log::Entry;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_protocol::limits::{Caps, Source};
+use tenure_protocol::management::RefreshTokenId;
 use tenure_protocol::model::ExpiryPolicy;
 use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::{End, Session, UserStanding};
@@ -73,6 +76,8 @@ pub struct Ending {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FamilyNode {
     pub id: String,
+    /// By which the management API knows it.
+    pub refresh_token_id: String,
     pub client_id: String,
     pub kind: FamilyKind,
     pub generation: u32,
@@ -373,12 +378,20 @@ fn family_node(family: &Family, settings: &Settings) -> FamilyNode {
     FamilyNode {
         bound_to: family.bound_to(public).map(str::to_owned),
         id: family.family_id.to_string(),
+        refresh_token_id: refresh_token_id(family).to_string(),
         client_id: family.client_id.clone(),
         kind: family.kind,
         generation: family.generation,
         last_exchanged_at: iso_date(family.last_exchanged_at),
         limits: limits.into_iter().flatten().collect(),
         end: family.end.as_ref().map(ending),
+    }
+}
+
+pub fn refresh_token_id(family: &Family) -> RefreshTokenId {
+    RefreshTokenId {
+        sid: family.sid,
+        family_id: family.family_id,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One page, every route.
 
+use crate::api;
 use crate::app::App;
 use crate::oidc::{
     authorize, consent, cors, discovery, introspect, knowing, login, logout, par, revoke, token,
@@ -85,6 +86,7 @@ pub fn router(app: Arc<App>) -> Router {
                 .head(events_head)
                 .options(knowing::events::handle),
         )
+        .nest("/api/v2", api::routes(&app))
         .route("/assets/tenure.css", get(pages::style))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
