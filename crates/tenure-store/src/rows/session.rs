@@ -9,13 +9,13 @@ use tenure_protocol::limits::Limits;
 use tenure_protocol::session::{AuthState, Device, Factor, Session};
 use tenure_protocol::{Sid, Timestamp};
 
-const COLUMNS: &str = "sessions.sid, sessions.user_id, sessions.secret_hash, \
+pub(super) const COLUMNS: &str = "sessions.sid, sessions.user_id, sessions.secret_hash, \
      sessions.created_at, sessions.authenticated_at, sessions.last_active_at, \
      sessions.idle_deadline, sessions.absolute_deadline, sessions.body, sessions.ended_at, \
      sessions.end_reason, sessions.end_by, sessions.end_from, sessions.end_rule";
 
 /// How many they are: a joined table's columns follow.
-const WIDTH: usize = 14;
+pub(super) const WIDTH: usize = 14;
 
 /// What an event may change, parameters 1 to 12. A session that has ended stays as it is. `due_at`
 /// moves only if the deadline came nearer: an activity changes no index.
@@ -186,33 +186,6 @@ impl Tx<'_> {
         }
     }
 
-    /// Sessions that have not ended and whose deadlines lie after `now`, with their users, in the order
-    /// of their ids: a page for whoever looks at all of them.
-    pub fn live_sessions(
-        &self,
-        after: Option<Sid>,
-        now: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<(Session, Option<UserRow>)>, StoreError> {
-        let after = after.map_or(Vec::new(), |sid| sid.as_bytes().to_vec());
-        let user = user::COLUMNS;
-        self.query(
-            &format!(
-                "SELECT {COLUMNS}, {user} FROM sessions LEFT JOIN users \
-                 ON users.user_id = sessions.user_id \
-                 WHERE sessions.sid > $1 AND sessions.ended_at IS NULL \
-                 AND sessions.idle_deadline > $2 AND sessions.absolute_deadline > $2 \
-                 ORDER BY sessions.sid LIMIT $3"
-            ),
-            &[after.as_slice().into(), now.into(), limit.into()],
-            |row| {
-                let there = row.optional_text(WIDTH)?.is_some();
-                let user = there.then(|| user::read_at(row, WIDTH)).transpose()?;
-                Ok((read(row)?, user))
-            },
-        )
-    }
-
     /// How many sessions with ids from `from` up to (not including) `to` are alive, for a census in small steps.
     pub fn count_sessions(
         &self,
@@ -361,6 +334,7 @@ impl Tx<'_> {
             "codes",
             "deliveries",
             "upstream_sessions",
+            "metadata",
             "sessions",
         ];
         if self.is_postgres() {
@@ -442,7 +416,7 @@ pub(super) fn body(session: &Session) -> Result<String, StoreError> {
     })
 }
 
-fn read(row: &Row<'_>) -> Result<Session, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<Session, StoreError> {
     let sid = Sid::from_bytes(id("sessions", row.blob(0)?)?);
     let body: Body = from_json("sessions", sid, &row.text(8)?)?;
     let session = Session {

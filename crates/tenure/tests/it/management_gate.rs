@@ -242,12 +242,7 @@ async fn i7_too_many_calls_are_told_when_to_come_again() {
 async fn what_is_not_there_is_said_in_the_same_shape() {
     let world = World::new().await;
     let operator = world.operator().await;
-    for path in [
-        "/session",
-        "/sessions/a/b",
-        "/nothing?x=1",
-        "/sessions/%ff",
-    ] {
+    for path in ["/session", "/sessions/a/b", "/nothing?x=1", "/sessions/%ff"] {
         assert_eq!(refusal(&operator.get(path).await).0, 404, "{path}");
     }
     let answer = operator.call("PUT", "/sessions/x", None).await;
