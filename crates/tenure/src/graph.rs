@@ -15,7 +15,9 @@ use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::{End, Session, UserStanding};
 use tenure_protocol::upstream::farewell::may_be_alive;
 use tenure_protocol::{Sid, Timestamp};
-use tenure_store::{Delivery, DeliveryState, LogRow, Participant, StoreError, Tx, UpstreamSession};
+use tenure_store::{
+    Delivery, DeliveryState, LogRow, Metadata, Participant, StoreError, Tx, UpstreamSession,
+};
 
 /// Entries of the log that are read at most.
 const ENTRIES: i64 = 1_000;
@@ -30,6 +32,8 @@ pub struct Rows {
     pub deliveries: Vec<Delivery>,
     pub upstream: Vec<UpstreamSession>,
     pub log: Vec<LogRow>,
+    /// What an operator's programs noted about it and its families.
+    pub noted: Vec<Metadata>,
 }
 
 impl Rows {
@@ -43,6 +47,7 @@ impl Rows {
             families: tx.families_of_session(sid)?,
             deliveries: tx.deliveries_of_session(sid)?,
             upstream: tx.upstream_sessions(sid)?,
+            noted: tx.metadata_of(&[*sid])?,
             log: tx.logs_of_session(&session.user_id, &sid.to_string(), ENTRIES)?,
             session,
         }))
@@ -436,6 +441,7 @@ pub fn code_in_words(kind: &str) -> &str {
         "session_revoked" => "ended",
         "oidc_backchannel_logout_succeeded" => "application told of the end",
         "oidc_backchannel_logout_failed" => "telling an application failed",
+        "sapi" => "changed by a program",
         "w" => "warning",
         other => other,
     }

@@ -2,7 +2,7 @@
 
 use super::{Graph, Rows};
 use crate::http::iso_date;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tenure_protocol::session::Session;
 
 /// The session in the shape of the Management API, with what Tenure knows besides.
@@ -50,6 +50,9 @@ pub fn whole(rows: &Rows, graph: &Graph) -> Result<Value, serde_json::Error> {
                    "last_seen_at": iso_date(p.last_seen_at)})
         });
         map.insert("clients".to_owned(), clients.collect());
+        let noted = rows.noted.iter().find(|noted| noted.family_id.is_none());
+        let entries = noted.map_or_else(Map::new, |noted| noted.entries.clone());
+        map.insert("session_metadata".to_owned(), Value::Object(entries));
         map.extend(more);
     }
     Ok(whole)
