@@ -34,6 +34,7 @@ mod login;
 mod logout;
 mod machines;
 mod management_gate;
+mod management_refresh;
 mod management_sessions;
 mod navigations;
 mod openidconnect;
