@@ -2,10 +2,12 @@
 
 use crate::holder::{Holder, present};
 use crate::operator::{ALL, AUDIENCE, refusal};
+use crate::tenant_file::plan;
 use crate::world::{ISSUER, World, claims, spa};
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
+use tenure::tenantfile::Severity;
 use tenure_protocol::dpop::hash_of_token;
 
 fn says(status: u16, code: &str) -> (u16, String) {
@@ -173,7 +175,7 @@ async fn nobody_signs_in_for_the_management_api_however_it_is_declared() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_bound_to_a_key_needs_its_proof() {
+async fn cve_2024_49755_the_management_api_needs_the_proof_of_a_bound_token() {
     let world = World::new().await;
     world.grant(&ALL).await;
     let mut browser = world.browser();
@@ -247,4 +249,86 @@ async fn what_is_not_there_is_said_in_the_same_shape() {
     }
     let answer = operator.call("PUT", "/sessions/x", None).await;
     assert_eq!(refusal(&answer), says(405, "method_not_allowed"));
+}
+
+/// What a tenant file says of it: grants, which are looked at, and nothing else.
+#[tokio::test]
+async fn a_tenant_file_grants_the_management_api_and_cannot_declare_it() {
+    let world = World::new().await;
+    let says = async |world: Option<&World>, text: &str| {
+        let (_, findings) = plan(world, text, false).await;
+        let said = findings
+            .0
+            .into_iter()
+            .map(|f| (f.severity, f.line, f.message));
+        said.collect::<Vec<_>>()
+    };
+    let declared = format!("resourceServers:\n  - identifier: {AUDIENCE}\n    signing_alg: ES256");
+    let [(Severity::Error, 2, message)] = &says(Some(&world), &declared).await[..] else {
+        panic!("{:?}", says(Some(&world), &declared).await);
+    };
+    assert!(
+        message.contains("built in") && message.contains("clientGrants"),
+        "{message}"
+    );
+    // Where nobody knows yet where the server will be.
+    let [(Severity::Warning, 2, message)] = &says(None, &declared).await[..] else {
+        panic!("{:?}", says(None, &declared).await);
+    };
+    assert!(message.contains("built in"), "{message}");
+    let grant = |audience: &str, scope: &str| {
+        format!(
+            "clients: [{{client_id: machine, name: Machine, app_type: non_interactive, client_secret: x}}]\n\
+             clientGrants:\n  - client_id: machine\n    audience: {audience}\n    scope: [{scope}]"
+        )
+    };
+    let elsewhere = "https://tenant.eu.auth0.com/api/v2/";
+    for (world, audience, scope, expected) in [
+        (Some(&world), AUDIENCE, "'read:sessions'", None),
+        (None, AUDIENCE, "'read:sessions'", None),
+        (
+            Some(&world),
+            AUDIENCE,
+            "'read:sessions', 'read:users'",
+            Some((5, "does not serve read:users")),
+        ),
+        (
+            None,
+            AUDIENCE,
+            "'read:users'",
+            Some((5, "does not serve read:users")),
+        ),
+        (
+            Some(&world),
+            elsewhere,
+            "'read:sessions'",
+            Some((4, AUDIENCE)),
+        ),
+        (
+            Some(&world),
+            "https://x.example.com",
+            "a",
+            Some((4, "there is no API")),
+        ),
+        (
+            None,
+            "https://x.example.com",
+            "a",
+            Some((4, "there is no API")),
+        ),
+    ] {
+        let text = grant(audience, scope);
+        let said = says(world, &text).await;
+        match expected {
+            None => assert_eq!(said, [], "{text}"),
+            Some((line, part)) => {
+                assert_eq!(
+                    (said.len(), said[0].0, said[0].1),
+                    (1, Severity::Warning, line),
+                    "{said:?}"
+                );
+                assert!(said[0].2.contains(part), "{said:?}");
+            }
+        }
+    }
 }

@@ -411,7 +411,7 @@ async fn i3_many_are_revoked_at_once_and_no_others() {
 }
 
 #[tokio::test]
-async fn each_call_needs_its_own_scope() {
+async fn cve_2025_53895_each_call_of_the_management_api_needs_its_scope() {
     let world = World::new().await;
     let person = ada(&world).await;
     let token = id(&world.operator().await.tokens("").await[0]).to_owned();
