@@ -131,7 +131,7 @@ const scenarios = {
     assert.equal((await all(api.users.sessions.list(ada))).length, 4);
   },
 
-  // More calls than are allowed at once: the client waits as it is told, and has them all.
+  // More calls than are allowed: the client waits as it is told, and has all its answers.
   async I7() {
     const statuses = [];
     const fetching = async (url, options) => {
@@ -144,10 +144,12 @@ const scenarios = {
       return answer;
     };
     const api = operator({ fetch: fetching });
-    await api.users.sessions.list(ada);
-    const calls = Array.from({ length: 105 }, () => api.users.sessions.list(ada));
-    for (const page of await Promise.all(calls)) assert.deepEqual(page.data, []);
-    assert.ok(statuses.includes(429), 'the limit was reached');
+    // Eight at once until the limit is reached; then all eight wait, and are let in.
+    const worker = async () => {
+      while (!statuses.includes(429)) assert.deepEqual((await api.users.sessions.list(ada)).data, []);
+    };
+    await Promise.all(Array.from({ length: 8 }, worker));
+    assert.ok(statuses.filter((status) => status === 200).length > 100);
   },
 };
 
