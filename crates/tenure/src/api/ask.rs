@@ -4,8 +4,8 @@ use super::error::ApiError;
 use crate::http::read_body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse as _, Response};
-use http::header;
 use http::request::Parts;
+use http::{HeaderValue, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::str::FromStr;
@@ -127,7 +127,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let (parts, body) = read_body(request).await?;
+        let (parts, body) = read_body(request).await.map_err(in_our_shape)?;
         let media = parts.headers.get(header::CONTENT_TYPE);
         let media = media
             .and_then(|value| value.to_str().ok())
@@ -142,6 +142,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             .map(Self)
             .map_err(|error| ApiError::body(error).into_response())
     }
+}
+
+/// A body that is too large, or does not come: the connection ends with that answer.
+fn in_our_shape(refused: Response) -> Response {
+    let mut response = ApiError::unread(refused.status()).into_response();
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 /// The metadata that a body asks for under this name; `None`: it asks for no change.

@@ -44,6 +44,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", message)
     }
 
+    /// A body that could not be read to its end.
+    pub fn unread(status: StatusCode) -> Self {
+        let message = "The body is too large, or did not come in time";
+        Self::new(status, "invalid_body", message)
+    }
+
     pub fn query(problem: impl std::fmt::Display) -> Self {
         let message = format!("The query is not accepted: {problem}");
         Self::new(StatusCode::BAD_REQUEST, "invalid_query_string", message)

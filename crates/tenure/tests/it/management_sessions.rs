@@ -284,6 +284,9 @@ async fn i2_metadata_is_replaced_as_a_whole_or_not_at_all() {
             "{wrong}"
         );
     }
+    let large = patch(json!({"session_metadata": {"a": "x".repeat(70_000)}})).await;
+    assert_eq!(refusal(&large), (413, "invalid_body".to_owned()));
+    assert_eq!(large.header("connection"), "close");
     assert_eq!(
         operator.get(&path).await.json()["session_metadata"],
         expected
