@@ -33,6 +33,7 @@ mod limits;
 mod login;
 mod logout;
 mod machines;
+mod management_ends;
 mod management_gate;
 mod management_refresh;
 mod management_sessions;

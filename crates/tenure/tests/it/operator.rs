@@ -1,9 +1,10 @@
 //! An operator's program: a machine client with a token for the management API.
 
-use crate::world::{Answer, ISSUER, World};
+use crate::world::{Answer, ISSUER, World, spa};
 use axum::body::Body;
-use http::{Request, header};
+use http::{Request, StatusCode, header};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 pub const AUDIENCE: &str = "http://localhost:7100/api/v2/";
 
@@ -91,4 +92,45 @@ pub fn refusal(answer: &Answer) -> (u16, String) {
     }
     let code = body["errorCode"].as_str().unwrap().to_owned();
     (answer.status.as_u16(), code)
+}
+
+impl Operator<'_> {
+    /// Every page of a list, and how many there were.
+    pub async fn pages(&self, path: &str, name: &str) -> (Vec<Value>, usize) {
+        let (mut items, mut count, mut from) = (Vec::new(), 0, String::new());
+        loop {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let answer = self.get(&format!("{path}{mark}from={from}")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+            let page = answer.json();
+            items.extend(page[name].as_array().unwrap().clone());
+            count += 1;
+            match page.as_object().unwrap().get("next") {
+                Some(next) => next.as_str().unwrap().clone_into(&mut from),
+                None => return (items, count),
+            }
+        }
+    }
+
+    pub async fn status(&self, method: &str, path: &str) -> u16 {
+        self.call(method, path, None).await.status.as_u16()
+    }
+}
+
+pub fn ids(items: &[Value]) -> BTreeSet<String> {
+    let ids = items
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned());
+    ids.collect()
+}
+
+/// Several people, several browsers.
+pub async fn signed_in(world: &World, user: &str, count: usize) -> BTreeSet<String> {
+    let mut sids = BTreeSet::new();
+    for _ in 0..count {
+        let mut browser = world.browser();
+        browser.sign_in_as(&spa(&[]), user).await;
+        sids.insert(browser.sid().to_string());
+    }
+    sids
 }
