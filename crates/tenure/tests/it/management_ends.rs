@@ -4,7 +4,9 @@ use crate::operator::{ids, refusal, signed_in};
 use crate::world::{OFFLINE, PASSWORD, World, authorize, spa};
 use http::StatusCode;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tenure_protocol::Sid;
+use tenure_store::Notice;
 
 const FORUM: &str = "http://localhost:3002/cb";
 
@@ -28,7 +30,9 @@ async fn i2_a_session_ends_everywhere_and_once_more_does_no_harm() {
         (ended.status, ended.body.as_str()),
         (StatusCode::NO_CONTENT, "")
     );
-    assert!(notices.try_recv().is_ok(), "who listens is told");
+    // Who listens is told, a moment after the commit.
+    let heard = tokio::time::timeout(Duration::from_secs(60), notices.recv());
+    assert_eq!(heard.await.unwrap().unwrap(), Notice::Session(sid));
     let whole = operator.get(&format!("{path}/graph")).await.json();
     let end = json!({"at": "2026-01-01T00:00:00.000Z", "reason": "admin_revoked", "by": "machine",
         "from": "127.0.0.1", "rule": "management API"});
