@@ -1,7 +1,7 @@
 //! Refresh token families: what a presented token may do (design 1.3).
 
 use crate::model::{ExpirationType, RefreshTokenPolicy, RotationType};
-use crate::session::{End, EndReason, Rule, Verdict};
+use crate::session::{End, EndReason, Rule, Session, UserStanding, Verdict};
 use crate::{FamilyId, RefusalReason, Sid, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -372,6 +372,15 @@ impl Family {
     pub fn is_alive(&self, now: Timestamp) -> bool {
         let passed = |deadline: Option<Timestamp>| deadline.is_some_and(|at| now >= at);
         self.end.is_none() && !passed(self.idle_deadline) && !passed(self.absolute_deadline)
+    }
+
+    /// Whether it is any good at `now`: as [`Family::is_alive`], for a user in this standing, and in a
+    /// session (looked at only where the family is bound to it) that is not over.
+    pub fn is_good(&self, user: UserStanding, session: Option<&Session>, now: Timestamp) -> bool {
+        let lives = |session: &Session| session.over(None, user, now).is_none();
+        let bound = self.kind == FamilyKind::Online;
+        let user_fits = user.exists && !user.blocked && self.created_at >= user.valid_after;
+        self.is_alive(now) && user_fits && (!bound || session.is_some_and(lives))
     }
 
     /// Why the family is over at `now`, and which rule won; `None` while it is alive. `today` as for

@@ -14,7 +14,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const MIGRATIONS: [Migration; 5] = [
+pub(crate) const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         usable_by: 1,
@@ -39,6 +39,11 @@ pub(crate) const MIGRATIONS: [Migration; 5] = [
         number: 5,
         usable_by: 1,
         sql: include_str!("../migrations/0005_upstream.sql"),
+    },
+    Migration {
+        number: 6,
+        usable_by: 1,
+        sql: include_str!("../migrations/0006_metadata.sql"),
     },
 ];
 

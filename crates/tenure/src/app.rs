@@ -1,5 +1,6 @@
 //! The one concrete application state.
 
+use crate::api::Allowances;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::crypto::keys::KeyRing;
@@ -49,6 +50,8 @@ pub struct App {
     /// Other identity providers, as they were last seen.
     pub providers: Providers,
     pub refused_origins: RefusedOrigins,
+    /// What clients have left of their calls of the management API.
+    pub allowances: Allowances,
     pub readiness: Readiness,
     ring: RwLock<Arc<KeyRing>>,
     /// When the database was last asked for another configuration, by the process' own time.
@@ -133,12 +136,14 @@ impl App {
         }
         let clock = parts.clock.unwrap_or_else(|| Clock::system(offset));
         let ring = open_ring(&store, &master, &parts.entropy, clock.now())?;
-        let settings = Cache::new(store.read_blocking(Settings::load)?);
+        let issuer = config.base_url.issuer();
+        remember_issuer(&store, &issuer)?;
+        let settings = Cache::new(store.read_blocking(Settings::load)?.reached_at(&issuer));
         let (log, drain) = Batcher::new(store.clone(), parts.entropy.clone());
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
         let app = Self {
             process_id: parts.entropy.token(9),
-            issuer: config.base_url.issuer(),
+            issuer,
             passwords: Passwords::start(threads, parts.hasher, &parts.entropy)?,
             macs: Macs::derive(&master),
             ring: RwLock::new(Arc::new(ring)),
@@ -153,6 +158,7 @@ impl App {
             outbox: Outbox::default(),
             providers: Providers::default(),
             refused_origins: RefusedOrigins::default(),
+            allowances: Allowances::default(),
             readiness: Readiness::default(),
             entropy: parts.entropy,
             config,
@@ -222,7 +228,7 @@ impl App {
         if let Some((settings, rows)) = fresh {
             let ring = KeyRing::open(&rows, &self.master)?;
             *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-            self.settings.replace(settings);
+            self.settings.replace(settings.reached_at(&self.issuer));
         }
         Ok(())
     }
@@ -236,6 +242,18 @@ fn process_millis() -> i64 {
     i64::try_from(start.elapsed().as_millis())
         .unwrap_or(i64::MAX)
         .saturating_add(1)
+}
+
+/// The name under which the database knows where its servers are reached, for commands that are not
+/// told: a tenant file that speaks of the management API.
+pub const ISSUER: &str = "issuer";
+
+fn remember_issuer(store: &Store, issuer: &str) -> anyhow::Result<()> {
+    if store.read_blocking(|tx| tx.meta(ISSUER))?.as_deref() != Some(issuer) {
+        let issuer = issuer.to_owned();
+        store.write_blocking(move |tx| tx.set_meta(ISSUER, &issuer))?;
+    }
+    Ok(())
 }
 
 fn open_ring(

@@ -1,18 +1,23 @@
 //! Everything about one session, put together from its rows: the three layers, each limit with its
 //! source, what ends it first, who took part and how far they were told, and what happened in it.
 
+pub mod whole;
+
 use crate::http::iso_date;
 use crate::settings::Settings;
 use crate::tenant_log::Entry;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_protocol::limits::{Caps, Source};
+use tenure_protocol::management::RefreshTokenId;
 use tenure_protocol::model::ExpiryPolicy;
 use tenure_protocol::refresh::{Family, FamilyKind};
 use tenure_protocol::session::{End, Session, UserStanding};
 use tenure_protocol::upstream::farewell::may_be_alive;
 use tenure_protocol::{Sid, Timestamp};
-use tenure_store::{Delivery, DeliveryState, LogRow, Participant, StoreError, Tx, UpstreamSession};
+use tenure_store::{
+    Delivery, DeliveryState, LogRow, Metadata, Participant, StoreError, Tx, UpstreamSession,
+};
 
 /// Entries of the log that are read at most.
 const ENTRIES: i64 = 1_000;
@@ -27,6 +32,8 @@ pub struct Rows {
     pub deliveries: Vec<Delivery>,
     pub upstream: Vec<UpstreamSession>,
     pub log: Vec<LogRow>,
+    /// What an operator's programs noted about it and its families.
+    pub noted: Vec<Metadata>,
 }
 
 impl Rows {
@@ -40,6 +47,7 @@ impl Rows {
             families: tx.families_of_session(sid)?,
             deliveries: tx.deliveries_of_session(sid)?,
             upstream: tx.upstream_sessions(sid)?,
+            noted: tx.metadata_of(&[*sid])?,
             log: tx.logs_of_session(&session.user_id, &sid.to_string(), ENTRIES)?,
             session,
         }))
@@ -73,6 +81,8 @@ pub struct Ending {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FamilyNode {
     pub id: String,
+    /// By which the management API knows it.
+    pub refresh_token_id: String,
     pub client_id: String,
     pub kind: FamilyKind,
     pub generation: u32,
@@ -393,12 +403,20 @@ fn family_node(family: &Family, settings: &Settings) -> FamilyNode {
     FamilyNode {
         bound_to: family.bound_to(public).map(str::to_owned),
         id: family.family_id.to_string(),
+        refresh_token_id: refresh_token_id(family).to_string(),
         client_id: family.client_id.clone(),
         kind: family.kind,
         generation: family.generation,
         last_exchanged_at: iso_date(family.last_exchanged_at),
         limits: limits.into_iter().flatten().collect(),
         end: family.end.as_ref().map(ending),
+    }
+}
+
+pub fn refresh_token_id(family: &Family) -> RefreshTokenId {
+    RefreshTokenId {
+        sid: family.sid,
+        family_id: family.family_id,
     }
 }
 
@@ -443,6 +461,7 @@ pub fn code_in_words(kind: &str) -> &str {
         "session_revoked" => "ended",
         "oidc_backchannel_logout_succeeded" => "application told of the end",
         "oidc_backchannel_logout_failed" => "telling an application failed",
+        "sapi" => "changed by a program",
         "w" => "warning",
         other => other,
     }

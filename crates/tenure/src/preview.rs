@@ -236,7 +236,7 @@ pub fn run(
     loop {
         let inner = Arc::clone(settling);
         let page: Vec<(Sid, Effect)> = store.read_blocking(move |tx| {
-            let page = tx.live_sessions(after, now, PAGE)?.into_iter();
+            let page = tx.live_sessions((after, None), now, PAGE)?.into_iter();
             Ok(page
                 .map(|(session, user)| (session.sid, inner.session(&session, user.as_ref(), now)))
                 .collect())

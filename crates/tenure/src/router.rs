@@ -1,5 +1,6 @@
 //! One page, every route.
 
+use crate::api;
 use crate::app::App;
 use crate::oidc::answer::Leaves;
 use crate::oidc::{
@@ -87,6 +88,7 @@ pub fn router(app: Arc<App>) -> Router {
                 .head(events_head)
                 .options(knowing::events::handle),
         )
+        .nest("/api/v2", api::routes(&app))
         .route("/assets/tenure.css", get(pages::style))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use tenure_protocol::RefusalReason;
 use tenure_protocol::limits::{Caps, Limits, Sources};
+use tenure_protocol::management;
 use tenure_protocol::model::{Api, Client, Connection, STRATEGY, Tenant};
 use tenure_store::{DocumentKind, StoreError, Tx};
 
@@ -24,6 +25,9 @@ pub struct Settings {
     pub tenant: Tenant,
     pub clients: HashMap<String, Arc<Registered>>,
     pub apis: BTreeMap<String, Arc<Api>>,
+    /// The management API, once it is known where the server is reached. It is none of `apis`: nobody
+    /// signs in to get a token for it.
+    pub management: Option<Arc<Api>>,
     /// Machine clients' grants: (client id, audience) to scopes.
     pub client_grants: HashMap<(String, String), Vec<String>>,
     /// Other identity providers, by the name of their connection.
@@ -76,6 +80,28 @@ impl Settings {
             }
         }
         Ok(settings)
+    }
+
+    /// The settings as a server has them that is reached under this issuer: with the management API. An
+    /// API that is declared under its identifier means nothing, since it could change how the tokens
+    /// are signed, or hand them to people.
+    #[must_use]
+    pub fn reached_at(mut self, issuer: &str) -> Self {
+        let api = management::api(issuer);
+        if self.apis.remove(&api.identifier).is_some() {
+            tracing::warn!(
+                identifier = api.identifier,
+                "an API is declared under the identifier of the management API, which is built in: \
+                 the declaration means nothing"
+            );
+        }
+        for ((_, audience), scope) in &mut self.client_grants {
+            if *audience == api.identifier {
+                scope.retain(|scope| management::serves(scope));
+            }
+        }
+        self.management = Some(Arc::new(api));
+        self
     }
 
     /// A connection that people of this client may sign in with.
@@ -152,6 +178,14 @@ impl Settings {
 
     pub fn api(&self, audience: &str) -> Option<&Arc<Api>> {
         self.apis.get(audience)
+    }
+
+    /// As [`Settings::api`], for machine clients, which also get tokens for the management API.
+    pub fn machine_api(&self, audience: &str) -> Option<&Arc<Api>> {
+        let management = self.management.as_ref();
+        management
+            .filter(|api| api.identifier == audience)
+            .or_else(|| self.api(audience))
     }
 
     /// Today's limits for a persistent or a non-persistent session.

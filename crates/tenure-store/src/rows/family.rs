@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tenure_protocol::refresh::{Consumed, Family, FamilyKind, Origin};
 use tenure_protocol::{FamilyId, Sid, Timestamp};
 
-const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
+pub(super) const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secret, key_id, generation, \
      last_exchanged_at, idle_deadline, absolute_deadline, body, history, ended_at, end_reason, \
      end_by, end_from, end_rule";
 
@@ -230,7 +230,7 @@ pub(super) fn history(family: &Family) -> Result<String, StoreError> {
     })
 }
 
-fn read(row: &Row<'_>) -> Result<Family, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<Family, StoreError> {
     read_at(row, 0)
 }
 

@@ -1,7 +1,5 @@
 //! Sessions and their participants.
 
-use super::joined::{self, SessionAndUser};
-use super::user;
 use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
 use crate::value::{Row, Value};
 use crate::{StoreError, Tx};
@@ -169,29 +167,6 @@ impl Tx<'_> {
         }
     }
 
-    /// Sessions that have not ended and whose deadlines lie after `now`, with their users, in the order
-    /// of their ids: a page for whoever looks at all of them.
-    pub fn live_sessions(
-        &self,
-        after: Option<Sid>,
-        now: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<SessionAndUser>, StoreError> {
-        let after = after.map_or(Vec::new(), |sid| sid.as_bytes().to_vec());
-        let user = user::COLUMNS;
-        self.query(
-            &format!(
-                "SELECT {COLUMNS}, {user} FROM sessions LEFT JOIN users \
-                 ON users.user_id = sessions.user_id \
-                 WHERE sessions.sid > $1 AND sessions.ended_at IS NULL \
-                 AND sessions.idle_deadline > $2 AND sessions.absolute_deadline > $2 \
-                 ORDER BY sessions.sid LIMIT $3"
-            ),
-            &[after.as_slice().into(), now.into(), limit.into()],
-            joined::session_and_user,
-        )
-    }
-
     /// How many sessions with ids from `from` up to (not including) `to` are alive, for a census in small steps.
     pub fn count_sessions(
         &self,
@@ -341,6 +316,7 @@ impl Tx<'_> {
             "codes",
             "deliveries",
             "upstream_sessions",
+            "metadata",
             "sessions",
         ];
         if self.is_postgres() {

@@ -204,6 +204,16 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "metadata",
+        key: 2,
+        columns: &[
+            ("sid", Blob),
+            ("family_id", Blob),
+            ("body", Text),
+            ("updated_at", Int),
+        ],
+    },
+    Table {
         name: "codes",
         key: 2,
         columns: &[

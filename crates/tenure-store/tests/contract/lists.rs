@@ -302,7 +302,9 @@ pub fn what_lives_page_by_page(fresh: &Fresh) {
     for limit in [1, 2, 100] {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let page = read(&store, move |tx| tx.live_sessions(after, NOW, limit));
+            let page = read(&store, move |tx| {
+                tx.live_sessions((after, None), NOW, limit)
+            });
             assert!(page.len() <= usize::try_from(limit).unwrap());
             let Some((last, _)) = page.last() else { break };
             after = Some(last.sid);

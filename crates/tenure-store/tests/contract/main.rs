@@ -18,6 +18,7 @@ mod crash;
 mod due;
 mod fresh;
 mod life;
+mod listing;
 mod lists;
 mod outbox;
 mod people;
@@ -179,6 +180,15 @@ contract! {
         refresh_keys_that_live_families_name
         users_page_by_page
         logs_in_the_order_of_their_ids
+    }
+    listing {
+        metadata_belongs_to_its_session_or_family
+        metadata_goes_with_its_session
+        broken_metadata_is_named
+        a_look_at_live_sessions_is_bounded
+        live_sessions_of_one_user_are_counted
+        participants_of_many_sessions
+        families_of_a_user_page_by_page
     }
     outbox {
         an_end_leaves_a_row_for_each_participant

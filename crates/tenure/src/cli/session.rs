@@ -3,6 +3,7 @@
 use super::installation::{Installation, Opened};
 use super::{say, session_text, wrong};
 use crate::entropy::Entropy;
+use crate::graph::whole::{describe, whole};
 use crate::graph::{Graph, Rows};
 use crate::http::iso_date;
 use crate::oidc::sessions::{Judge, end_session};
@@ -139,29 +140,6 @@ fn list(sessions: &[Session], as_json: bool) {
     }
 }
 
-/// The session in the shape of the Management API, with what Tenure knows besides.
-fn describe(session: &Session) -> Value {
-    let (expires_at, rule) = session.expires_at();
-    json!({
-        "id": session.sid.to_string(),
-        "user_id": session.user_id,
-        "created_at": iso_date(session.created_at),
-        "authenticated_at": iso_date(session.authenticated_at),
-        "last_interacted_at": iso_date(session.last_active_at),
-        "idle_expires_at": iso_date(session.idle_deadline),
-        "expires_at": iso_date(session.absolute_deadline),
-        "ends_first": { "at": iso_date(expires_at), "rule": rule.name() },
-        "limits": session.limits,
-        "cookie": { "mode": if session.persistent { "persistent" } else { "non-persistent" } },
-        "authentication": { "state": session.state, "methods": session.factors.iter()
-            .map(|f| json!({"name": f.name, "timestamp": iso_date(f.at)})).collect::<Vec<_>>() },
-        "device": session.device,
-        "end": session.end.as_ref().map(|end| json!({
-            "at": iso_date(end.at), "reason": end.reason.name(), "by": end.by,
-            "from": end.from, "rule": end.rule })),
-    })
-}
-
 fn parse(sid: &str) -> anyhow::Result<Sid> {
     wrong(
         sid.parse().with_context(|| {
@@ -187,25 +165,7 @@ fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
         say(session_text::text(&rows.session, &graph).trim_end());
         return Ok(());
     }
-    let mut whole = describe(&rows.session);
-    if let (Some(map), Value::Object(more)) = (whole.as_object_mut(), serde_json::to_value(graph)?)
-    {
-        let families = rows.families.iter().map(|f| {
-            json!({"id": f.family_id.to_string(), "client_id": f.client_id, "kind": f.kind,
-                   "generation": f.generation, "last_exchanged_at": iso_date(f.last_exchanged_at),
-                   "idle_expires_at": f.idle_deadline.map(iso_date),
-                   "expires_at": f.absolute_deadline.map(iso_date),
-                   "end": f.end.as_ref().map(|end| end.reason.name())})
-        });
-        map.insert("refresh_tokens".to_owned(), families.collect());
-        let clients = rows.participants.iter().map(|p| {
-            json!({"client_id": p.client_id, "first_seen_at": iso_date(p.first_seen_at),
-                   "last_seen_at": iso_date(p.last_seen_at)})
-        });
-        map.insert("clients".to_owned(), clients.collect());
-        map.extend(more);
-    }
-    say(whole);
+    say(whole(&rows, &graph)?);
     Ok(())
 }
 

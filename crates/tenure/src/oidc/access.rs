@@ -141,6 +141,25 @@ pub async fn check_userinfo(
     })
 }
 
+/// Checks a machine's token for one API of our own; one that a person got is none, whatever it is for.
+pub async fn check_machine(
+    app: &Arc<App>,
+    presented: &Presented,
+    audience: &str,
+    now: Timestamp,
+) -> Result<Result<Valid, RefusalReason>, StoreError> {
+    let valid = check(app, &presented.token, now).await?;
+    let valid = valid.filter(|valid| {
+        let by_itself =
+            valid.text("gty") == "client-credentials" && !valid.claims.contains_key("sid");
+        valid.user.is_none() && by_itself && valid.has_audience(audience)
+    });
+    Ok(match valid {
+        Some(valid) => presented.fits(&valid.claims).map(|()| valid),
+        None => Err(RefusalReason::AccessTokenInvalid),
+    })
+}
+
 /// `None`: nothing that is alive. `Some(None)`: a machine's token hangs on nothing.
 type Hangs = Option<Option<(UserRow, Session)>>;
 

@@ -122,23 +122,17 @@ fn refresh_token(
     (token, now): (&RefreshToken, Timestamp),
 ) -> Result<Option<Value>, StoreError> {
     let family = tx.family(&token.sid, &token.family_id)?;
-    let Some(family) = family.filter(|f| f.client_id == client.client.client_id && f.is_alive(now))
-    else {
+    let Some(family) = family.filter(|f| f.client_id == client.client.client_id) else {
         return Ok(None);
     };
     let current = tokens::check(token, &family, &app.issuer, &app.ring())
         .is_some_and(|presented| presented.generation == family.generation);
     let standing = tx.user_standing(&family.user_id)?;
-    let user_fits =
-        standing.exists && !standing.blocked && family.created_at >= standing.valid_after;
-    let session_fits = match family.kind {
-        FamilyKind::Offline => true,
-        FamilyKind::Online => {
-            let session = tx.session(&family.sid)?;
-            session.is_some_and(|session| session.over(None, standing, now).is_none())
-        }
+    let session = match family.kind {
+        FamilyKind::Offline => None,
+        FamilyKind::Online => tx.session(&family.sid)?,
     };
-    if !(current && user_fits && session_fits) {
+    if !(current && family.is_good(standing, session.as_ref(), now)) {
         return Ok(None);
     }
     let mut answer = json!({

@@ -90,7 +90,7 @@ impl Issuer<'_> {
         self.grant
             .audience
             .as_deref()
-            .and_then(|audience| self.settings.api(audience))
+            .and_then(|audience| self.settings.machine_api(audience))
     }
 
     /// An access token for a user (RFC 9068 section 2.2). `jti` was committed with what it belongs to.

@@ -135,15 +135,35 @@ pub fn end_session(
     end: End,
     judge: Judge<'_>,
 ) -> Result<(), StoreError> {
-    let families: Vec<Family> = tx
-        .families_of_session(&session.sid)?
-        .into_iter()
-        .filter(|family| family.end.is_none() && family_ends(family, end.reason, judge.settings))
+    let by_rule = |family: &Family| family_ends(family, end.reason, judge.settings);
+    let families = families_that_end(tx, session, &end, by_rule)?;
+    end_session_and(tx, session, families, (end, judge))
+}
+
+/// The families of a session that end with it, as they will be.
+pub fn families_that_end(
+    tx: &Tx<'_>,
+    session: &Session,
+    end: &End,
+    ends: impl Fn(&Family) -> bool,
+) -> Result<Vec<Family>, StoreError> {
+    let families = tx.families_of_session(&session.sid)?.into_iter();
+    let ending = families.filter(|family| family.end.is_none() && ends(family));
+    Ok(ending
         .map(|family| Family {
             end: Some(end.clone()),
             ..family
         })
-        .collect();
+        .collect())
+}
+
+/// Ends a session and these families of it.
+pub fn end_session_and(
+    tx: &Tx<'_>,
+    session: &Session,
+    families: Vec<Family>,
+    (end, judge): (End, Judge<'_>),
+) -> Result<(), StoreError> {
     let code = if end.reason == EndReason::UserLogout {
         kind::LOGOUT
     } else {
@@ -173,7 +193,32 @@ pub fn end_session(
     Ok(())
 }
 
-fn family_ends(family: &Family, reason: EndReason, settings: &Settings) -> bool {
+/// Ends one family, and says so in the log. The caller holds its session. `false`: it had ended.
+pub fn end_family(
+    tx: &Tx<'_>,
+    family: Family,
+    end: End,
+    judge: Judge<'_>,
+) -> Result<bool, StoreError> {
+    let generation = family.generation;
+    let entry = Entry::new(kind::REFRESH_REVOKED)
+        .user(&family.user_id)
+        .session(&family.sid)
+        .client(&family.client_id)
+        .from(&end.from, "")
+        .detail("familyId", family.family_id.to_string())
+        .detail("reason", end.reason.name())
+        .detail("by", end.by.as_str());
+    let end = Some(end);
+    let ended = tx.update_family(&Family { end, ..family }, generation)?;
+    if ended {
+        entry.write(tx, judge.now, &judge.entropy.token(9))?;
+    }
+    Ok(ended)
+}
+
+/// Whether a family ends with its session by the rules, when that ends for this reason.
+pub fn family_ends(family: &Family, reason: EndReason, settings: &Settings) -> bool {
     let ends_offline = settings
         .client(&family.client_id)
         .is_none_or(|registered| registered.client.ends_offline_on_logout());

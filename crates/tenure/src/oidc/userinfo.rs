@@ -71,12 +71,19 @@ async fn answer(app: &Arc<App>, request: Request) -> (Response, Option<Arc<Regis
 /// RFC 6750 section 3.1: who presents nothing hears only how to, in one line, since some readers see
 /// only the first.
 fn no_token() -> Response {
-    let challenge = format!("Bearer, DPoP {}", algorithms());
     let headers = [
-        (header::WWW_AUTHENTICATE, http::header_value(challenge)),
+        (
+            header::WWW_AUTHENTICATE,
+            http::header_value(bare_challenge()),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (StatusCode::UNAUTHORIZED, headers).into_response()
+}
+
+/// How a token can be presented.
+pub fn bare_challenge() -> String {
+    format!("Bearer, DPoP {}", algorithms())
 }
 
 /// RFC 6750 section 3, RFC 9449 section 7.1: the error stands in the challenge as well.
@@ -93,20 +100,26 @@ pub(super) fn refused(app: &App, refusal: Unpresentable, now: Timestamp) -> Resp
         error.status
     };
     let mut response = respond::oauth_error(OAuthError { status, ..error }, None);
-    let (scheme, more) = match refusal.scheme {
-        Scheme::Bearer => ("Bearer", String::new()),
-        Scheme::Dpop => ("DPoP", format!(", {}", algorithms())),
-    };
-    let challenge = format!(
-        "{scheme} realm=\"tenure\", error=\"{}\", error_description=\"{}\"{more}",
-        error.code, error.description
-    );
     let headers = response.headers_mut();
-    headers.insert(header::WWW_AUTHENTICATE, http::header_value(challenge));
+    let challenge = http::header_value(challenge(&refusal));
+    headers.insert(header::WWW_AUTHENTICATE, challenge);
     if refusal.reason == RefusalReason::DpopNonceNeeded {
         dpop::offer_nonce(app, headers, now);
     }
     response
+}
+
+/// What a refused token hears besides the status.
+pub fn challenge(refusal: &Unpresentable) -> String {
+    let error = refusal.reason.oauth_error();
+    let (scheme, more) = match refusal.scheme {
+        Scheme::Bearer => ("Bearer", String::new()),
+        Scheme::Dpop => ("DPoP", format!(", {}", algorithms())),
+    };
+    format!(
+        "{scheme} realm=\"tenure\", error=\"{}\", error_description=\"{}\"{more}",
+        error.code, error.description
+    )
 }
 
 fn algorithms() -> String {

@@ -8,6 +8,7 @@ pub mod known;
 pub mod lint;
 mod lint_connection;
 mod lint_logout;
+mod management;
 pub mod plan;
 mod present;
 pub mod read;

@@ -5,7 +5,7 @@ use super::credentials::adopt_credentials;
 pub use super::present::{Present, user_id};
 use super::read::{Object, Wanted};
 use super::typed::typed;
-use super::{Findings, known, lint, lint_connection, together};
+use super::{Findings, known, lint, lint_connection, management, together};
 use crate::app::{Macs, client_secret_mac};
 use crate::entropy::Entropy;
 use crate::passwords;
@@ -180,6 +180,9 @@ impl Planner<'_> {
             );
             return None;
         };
+        if !management::may_declare(&id, object, self.present, findings) {
+            return None;
+        }
         let alg = object.body.get("signing_alg");
         if !lint::check_algorithm(alg, object.line_of("signing_alg"), "signing_alg", findings) {
             return None;
@@ -219,11 +222,11 @@ impl Planner<'_> {
             );
         }
         let in_file = |api: &Object| api.text("identifier") == Some(audience);
-        if !wanted.apis.iter().any(in_file) && !stored(DocumentKind::Api, audience) {
-            findings.warn(
-                object.line_of("audience"),
-                format!("client grant: there is no API {audience}, so it does nothing yet"),
-            );
+        let declared = wanted.apis.iter().any(in_file) || stored(DocumentKind::Api, audience);
+        let known = (self.present, declared);
+        if !management::is_granted(audience, object, known, findings) && !declared {
+            let line = object.line_of("audience");
+            findings.warn(line, management::nobodys(audience, self.present));
         }
         let scope = object
             .body

@@ -3,7 +3,7 @@
 use super::read::{Object, Wanted};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use tenure_protocol::Timestamp;
+use tenure_protocol::{Timestamp, management};
 use tenure_store::{Document, DocumentKind, StoreError, Tx};
 
 /// What the installation has, as far as a tenant file speaks of it.
@@ -11,6 +11,8 @@ use tenure_store::{Document, DocumentKind, StoreError, Tx};
 pub struct Present {
     pub(super) documents: BTreeMap<(DocumentKind, String), Document>,
     users: BTreeMap<String, tenure_store::UserRow>,
+    /// Where the installation's servers are reached, if one has ever run.
+    issuer: Option<String>,
 }
 
 const KINDS: [DocumentKind; 7] = [
@@ -26,7 +28,10 @@ const KINDS: [DocumentKind; 7] = [
 impl Present {
     /// Reads the documents, and of the users only those that the file names.
     pub fn load(tx: &Tx<'_>, wanted: &Wanted) -> Result<Self, StoreError> {
-        let mut present = Self::default();
+        let mut present = Self {
+            issuer: tx.meta(crate::app::ISSUER)?,
+            ..Self::default()
+        };
         for kind in KINDS {
             for document in tx.documents(kind)? {
                 present
@@ -54,6 +59,11 @@ impl Present {
             }
         }
         Ok(present)
+    }
+
+    /// The audience of the management API, as far as anybody knows.
+    pub(super) fn management_audience(&self) -> Option<String> {
+        self.issuer.as_deref().map(management::audience)
     }
 
     /// Takes a document as there, for a plan that compares with another plan.

@@ -6,11 +6,9 @@ use crate::app::App;
 use crate::entropy::Entropy;
 use crate::oidc::sessions::{self, Judge};
 use crate::settings::Settings;
-use crate::tenant_log::{Entry, kind};
 use std::sync::Arc;
 use std::time::Duration;
 use tenure_protocol::limits::Caps;
-use tenure_protocol::refresh::Family;
 use tenure_protocol::session::{End, UserStanding};
 use tenure_protocol::user_end::UserEnd;
 use tenure_protocol::{Sid, Timestamp};
@@ -192,19 +190,7 @@ fn end_families(
             from: wish.from.clone(),
             rule: wish.rule().name().to_owned(),
         };
-        let generation = family.generation;
-        let entry = Entry::new(kind::REFRESH_REVOKED)
-            .user(&family.user_id)
-            .session(sid)
-            .client(&family.client_id)
-            .from(&wish.from, "")
-            .detail("familyId", family.family_id.to_string())
-            .detail("reason", wish.reason.name())
-            .detail("by", wish.by.as_str());
-        let end = Some(end);
-        if tx.update_family(&Family { end, ..family }, generation)? {
-            entry.write(tx, judge.now, &judge.entropy.token(9))?;
-        }
+        sessions::end_family(tx, family, end, judge)?;
     }
     Ok(())
 }

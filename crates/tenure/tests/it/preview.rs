@@ -93,7 +93,7 @@ async fn what_a_preview_counts_comes_true() {
         .store
         .read({
             let now = world.clock.now();
-            move |tx| tx.live_sessions(None, now, 10)
+            move |tx| tx.live_sessions((None, None), now, 10)
         })
         .await
         .unwrap();

@@ -189,3 +189,79 @@ fn hot_paths_address_one_session_with_at_most_three_statements() {
     assert_eq!(out.status, 200);
     assert_hot("logout", &plans);
 }
+
+/// Nothing of the management API is a hot path, but no list of it reads a table either.
+#[test]
+fn lists_of_the_management_api_find_their_rows_by_an_index() {
+    let fleet = Fleet::with(&talkative());
+    fill(&fleet);
+    let audience = format!("http://localhost:{}/api/v2/", fleet.port);
+    fleet.apply(&format!(
+        "clients: [{{client_id: backend, name: Backend, client_secret: x, app_type: non_interactive}}]\n\
+         clientGrants: [{{client_id: backend, audience: '{audience}', scope: ['read:sessions', \
+         'read:refresh_tokens', 'delete:sessions', 'delete:refresh_tokens']}}]"
+    ));
+    let server = fleet.server();
+    let mut observed = Observed { fleet, server };
+    let mut browser = Browser::default();
+    let port = observed.server.port;
+    let code = browser.code(port, port);
+    assert_eq!(http::redeem(port, &code).unwrap().status, 200);
+    let pairs = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "backend"),
+        ("client_secret", "x"),
+        ("audience", audience.as_str()),
+    ];
+    let token = http::post(port, "/oauth/token", &pairs).unwrap();
+    let bearer = format!("Bearer {}", token.text("access_token"));
+    let ada = "SELECT user_id FROM user_identifiers WHERE value = 'ada@example.com'";
+    let ada = observed.fleet.sql(ada).trim().replace('|', "%7C");
+    let mut call = |method: &str, path: &str| {
+        observed.plans_of(|port| {
+            let path = format!("/api/v2{path}");
+            http::send(port, method, &path, &[("authorization", &bearer)], "").unwrap()
+        })
+    };
+    let (sessions, plans) = call("GET", &format!("/users/{ada}/sessions?include_totals=true"));
+    assert_eq!(sessions.status, 200, "{sessions:?}");
+    assert!(plans.len() <= 5, "{plans:#?}");
+    plans.iter().for_each(assert_addressed);
+    let sid = sessions.json()["sessions"][0]["id"].clone();
+    let session = format!("/sessions/{}", sid.as_str().unwrap());
+    for (method, path) in [
+        (
+            "GET",
+            format!("/refresh-tokens?user_id={ada}&client_id=spa"),
+        ),
+        ("GET", format!("/users/{ada}/refresh-tokens")),
+        ("GET", session.clone()),
+        ("GET", format!("{session}/graph")),
+        ("DELETE", session.clone()),
+        ("POST", format!("{session}/revoke")),
+        ("DELETE", format!("/users/{ada}/refresh-tokens")),
+        ("DELETE", format!("/users/{ada}/sessions")),
+    ] {
+        let (answer, plans) = call(method, &path);
+        assert!(answer.status < 300, "{method} {path}: {answer:?}");
+        assert!(
+            (1..=9).contains(&plans.len()),
+            "{method} {path}: {plans:#?}"
+        );
+        plans.iter().for_each(assert_addressed);
+    }
+    // Of all there are: in the order of their ids, and so far.
+    let (_, plans) = call("GET", "/sessions");
+    let texts: Vec<&str> = plans.iter().map(text).collect();
+    assert!(
+        texts.iter().any(|text| text.contains("sessions.sid <= $2")),
+        "{texts:#?}"
+    );
+    for plan in &plans {
+        let plan = plan.to_string();
+        assert!(
+            !plan.contains("Seq Scan") && !plan.contains("\"Sort\""),
+            "{plan}"
+        );
+    }
+}

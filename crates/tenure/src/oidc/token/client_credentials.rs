@@ -31,7 +31,7 @@ async fn issue(request: &TokenRequest) -> Result<TokenResponse, Failure> {
     let audience = asked
         .or(request.settings.tenant.default_audience.as_deref())
         .ok_or(RefusalReason::MissingParameter("audience"))?;
-    let api = request.settings.api(audience);
+    let api = request.settings.machine_api(audience);
     let api = api.ok_or(RefusalReason::AudienceUnknown)?;
     match request.proof.clone() {
         None => request.need_not_prove(Some(api))?,
