@@ -137,7 +137,10 @@ impl Link {
     }
 
     pub(super) fn rollback(&self) {
-        let open = matches!(self.stage.replace(Stage::Committed), Stage::Open | Stage::Closing);
+        let open = matches!(
+            self.stage.replace(Stage::Committed),
+            Stage::Open | Stage::Closing
+        );
         if open && self.wait(self.client.batch_execute("ROLLBACK")).is_err() {
             self.broken.set(true);
         }

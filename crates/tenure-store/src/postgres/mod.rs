@@ -5,6 +5,7 @@ mod connect;
 mod link;
 mod listen;
 mod migrate;
+mod pool;
 mod tell;
 mod worker;
 
@@ -14,7 +15,8 @@ pub(crate) use link::Link;
 use crate::StoreError;
 use crate::job::Job;
 use crate::notice::{Notice, Notices};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use pool::Pool;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -57,8 +59,8 @@ pub(crate) struct Engine {
 }
 
 struct Senders {
-    write: SyncSender<Queued>,
-    read: SyncSender<Queued>,
+    write: Arc<Pool>,
+    read: Arc<Pool>,
     /// Dropped with the others: the telling thread ends when the workers are gone, too.
     _tell: SyncSender<Notice>,
 }
@@ -88,12 +90,11 @@ pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine
     };
     let mut threads = Vec::new();
     let mut pool = |size: usize| {
-        let (sender, queue) = sync_channel(options.queue);
-        let queue: Arc<Mutex<Receiver<Queued>>> = Arc::new(Mutex::new(queue));
+        let pool = Arc::new(Pool::new(options.queue));
         for _ in 0..size.max(1) {
-            threads.push(worker::spawn(&shared, &queue)?);
+            threads.push(worker::spawn(&shared, &pool)?);
         }
-        Ok::<_, StoreError>(sender)
+        Ok::<_, StoreError>(pool)
     };
     let senders = Senders {
         write: pool(options.connections)?,
@@ -119,25 +120,25 @@ impl Engine {
     pub(crate) fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
         let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         let senders = senders.as_ref().ok_or(StoreError::Closed)?;
-        let sender = match mode {
+        let pool = match mode {
             Mode::Read => &senders.read,
             Mode::Write => &senders.write,
         };
         let since = Instant::now();
-        sender
-            .try_send(Queued { job, mode, since })
-            .map_err(|error| match error {
-                TrySendError::Full(_) => StoreError::Overloaded,
-                TrySendError::Disconnected(_) => StoreError::Closed,
-            })
+        pool.submit(Queued { job, mode, since })
     }
 
     pub(crate) fn close(&self) {
         self.listener.stop();
-        self.senders
+        let senders = self
+            .senders
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        if let Some(senders) = senders {
+            senders.write.close();
+            senders.read.close();
+        }
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

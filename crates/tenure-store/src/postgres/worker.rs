@@ -3,10 +3,11 @@
 
 use super::connect::Target;
 use super::link::Link;
+use super::pool::{Pool, Seat};
 use super::{Mode, Queued};
 use crate::notice::{Notice, Notices};
 use crate::{StoreError, Tx};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -43,22 +44,17 @@ pub(super) struct Shared {
     pub(super) tell: SyncSender<Notice>,
 }
 
-pub(super) fn spawn(
-    shared: &Shared,
-    queue: &Arc<Mutex<Receiver<Queued>>>,
-) -> Result<JoinHandle<()>, StoreError> {
+pub(super) fn spawn(shared: &Shared, pool: &Arc<Pool>) -> Result<JoinHandle<()>, StoreError> {
     let mut worker = Worker {
         shared: shared.clone(),
         link: None,
     };
-    let queue = Arc::clone(queue);
+    let pool = Arc::clone(pool);
     std::thread::Builder::new()
         .name("tenure-postgres".to_owned())
         .spawn(move || {
-            loop {
-                // The lock is held while waiting: one idle thread waits on the channel, the others on the lock.
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(queued) = next else { return };
+            let seat = Seat::new();
+            while let Some(queued) = pool.next(&seat) {
                 worker.serve(queued);
             }
         })

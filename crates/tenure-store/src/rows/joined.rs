@@ -65,8 +65,7 @@ static WITH_USER: LazyLock<Query> = LazyLock::new(|| {
 static WITH_FAMILY: LazyLock<Query> =
     LazyLock::new(|| Query::beside("families", &family::qualified(), "family_id"));
 
-static WITH_CODE: LazyLock<Query> =
-    LazyLock::new(|| Query::beside("codes", code::COLUMNS, "hash"));
+static WITH_CODE: LazyLock<Query> = LazyLock::new(|| Query::beside("codes", code::COLUMNS, "hash"));
 
 impl Tx<'_> {
     /// A session and its user.

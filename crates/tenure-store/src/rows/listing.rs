@@ -5,9 +5,8 @@ use super::joined::{self, SessionAndUser};
 use super::metadata::{AT_ONCE, marks, padded};
 use super::{family, id, session, user};
 use crate::value::Row;
-use crate::{StoreError, Tx, UserRow};
+use crate::{StoreError, Tx};
 use tenure_protocol::refresh::Family;
-use tenure_protocol::session::Session;
 use tenure_protocol::{FamilyId, Sid, Timestamp};
 
 /// Which families of a user to list.
