@@ -131,6 +131,21 @@ const scenarios = {
     assert.equal((await all(api.users.sessions.list(ada))).length, 4);
   },
 
+  async I4() {
+    const api = operator();
+    const before = await api.tenants.settings.get();
+    assert.deepEqual([before.session_lifetime, before.idle_session_lifetime], [168, 72]);
+    const changed = await api.tenants.settings.update({ session_lifetime_in_minutes: 90, idle_session_lifetime_in_minutes: 1, friendly_name: 'Acme' });
+    assert.deepEqual([changed.session_lifetime, changed.friendly_name], [1.5, 'Acme']);
+    assert.deepEqual(await api.tenants.settings.get(), changed);
+    const { sid } = await signIn();
+    const { authenticated_at: from, idle_expires_at: idle, expires_at: end } = await api.sessions.get(sid);
+    assert.deepEqual([new Date(idle) - new Date(from), new Date(end) - new Date(from)], [60_000, 5_400_000]);
+    // Above the system's caps.
+    const wrong = await refusal(api.tenants.settings.update({ session_lifetime: 9000 }));
+    assert.ok(wrong instanceof Management.BadRequestError);
+  },
+
   // More calls than are allowed: the client waits as it is told, and has all its answers.
   async I7() {
     const statuses = [];

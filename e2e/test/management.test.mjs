@@ -19,7 +19,8 @@ clients:
 users: [{user_id: "${ada}", email: ada@example.com, name: Ada, email_verified: true, password: correct horse}]
 `, { manualClock: false, tls });
   const audience = `${server.issuer}api/v2/`;
-  const scopes = ['read', 'update', 'delete'].flatMap((verb) => [`${verb}:sessions`, `${verb}:refresh_tokens`]);
+  const scopes = ['read', 'update', 'delete'].flatMap((verb) => [`${verb}:sessions`, `${verb}:refresh_tokens`])
+    .concat('read:tenant_settings', 'update:tenant_settings');
   const told = server.apply(`
 clientGrants:
   - {client_id: Backend, audience: "${audience}", scope: ${JSON.stringify(scopes)}}
@@ -38,6 +39,7 @@ const plays = async (scenario) =>
 test('I1: a granted client fetches its token and calls with it; others are refused', () => plays('I1'));
 test("I2: a user's sessions are listed page by page, read, noted upon, ended and revoked", () => plays('I2'));
 test("I3: a user's refresh tokens are listed page by page, read, noted upon and revoked", () => plays('I3'));
+test("I4: the tenant's settings are read and changed, and a login goes by them", () => plays('I4'));
 test('I7: a client that calls too often waits as it is told, and gets its answers', () => plays('I7'));
 
 test('I2: the graph of an ended session is what the command line prints', async () => {

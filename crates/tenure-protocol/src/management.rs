@@ -20,9 +20,11 @@ pub const DELETE_SESSIONS: &str = "delete:sessions";
 pub const READ_REFRESH_TOKENS: &str = "read:refresh_tokens";
 pub const UPDATE_REFRESH_TOKENS: &str = "update:refresh_tokens";
 pub const DELETE_REFRESH_TOKENS: &str = "delete:refresh_tokens";
+pub const READ_SETTINGS: &str = "read:tenant_settings";
+pub const UPDATE_SETTINGS: &str = "update:tenant_settings";
 
 /// The scopes that are served, with what each allows.
-pub const SCOPES: [(&str, &str); 6] = [
+pub const SCOPES: [(&str, &str); 8] = [
     (READ_SESSIONS, "Read sessions"),
     (UPDATE_SESSIONS, "Change the metadata of sessions"),
     (DELETE_SESSIONS, "End sessions"),
@@ -32,6 +34,8 @@ pub const SCOPES: [(&str, &str); 6] = [
         "Change the metadata of refresh tokens",
     ),
     (DELETE_REFRESH_TOKENS, "Revoke refresh tokens"),
+    (READ_SETTINGS, "Read the tenant's settings"),
+    (UPDATE_SETTINGS, "Change the tenant's settings"),
 ];
 
 pub fn serves(scope: &str) -> bool {

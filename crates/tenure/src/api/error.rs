@@ -44,6 +44,10 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", message)
     }
 
+    pub fn conflict(problem: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", problem)
+    }
+
     /// A body that could not be read to its end.
     pub fn unread(status: StatusCode) -> Self {
         let message = "The body is too large, or did not come in time";

@@ -7,6 +7,7 @@ mod error;
 mod gate;
 mod refresh_tokens;
 mod sessions;
+mod settings;
 mod shape;
 mod users;
 
@@ -24,8 +25,8 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tenure_protocol::management::{
-    DELETE_REFRESH_TOKENS, DELETE_SESSIONS, READ_REFRESH_TOKENS, READ_SESSIONS,
-    UPDATE_REFRESH_TOKENS, UPDATE_SESSIONS,
+    DELETE_REFRESH_TOKENS, DELETE_SESSIONS, READ_REFRESH_TOKENS, READ_SESSIONS, READ_SETTINGS,
+    UPDATE_REFRESH_TOKENS, UPDATE_SESSIONS, UPDATE_SETTINGS,
 };
 
 /// What ends refresh tokens along with sessions needs both.
@@ -88,6 +89,11 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route(
             "/users/{id}/revoke-access",
             needs(&DELETE_BOTH, post(users::revoke_access)),
+        )
+        .route(
+            "/tenants/settings",
+            needs(&[READ_SETTINGS], get(settings::show))
+                .merge(needs(&[UPDATE_SETTINGS], patch(settings::update))),
         )
         .fallback(async || ApiError::no_route().into_response())
         .method_not_allowed_fallback(async || ApiError::no_method().into_response())

@@ -395,6 +395,11 @@ fn walk(shape: &Shape, title: &str, path: &str, node: &Node, findings: &mut Find
     }
 }
 
+/// Whether this is a member of the tenant's settings that means something here.
+pub fn is_setting(name: &str) -> bool {
+    name != "profile" && TENANT.own.contains(&name)
+}
+
 impl Shape {
     fn has(&self, name: &str) -> bool {
         self.own.contains(&name) || self.foreign.contains(&name)

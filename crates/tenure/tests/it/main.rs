@@ -37,6 +37,7 @@ mod management_ends;
 mod management_gate;
 mod management_refresh;
 mod management_sessions;
+mod management_settings;
 mod navigations;
 mod openidconnect;
 mod operations;

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 pub const AUDIENCE: &str = "http://localhost:7100/api/v2/";
 
-pub const ALL: [&str; 6] = [
+pub const ALL: [&str; 8] = [
+    "read:tenant_settings",
+    "update:tenant_settings",
     "read:sessions",
     "update:sessions",
     "delete:sessions",
