@@ -103,7 +103,7 @@ async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError
 /// yet, after a long outage or a leap of the clock; they must not go before it is told to those who
 /// relied on them.
 pub async fn sessions(app: &App, now: Timestamp) -> Result<bool, StoreError> {
-    let next = app.store.read(|tx| tx.next_due_session()).await?;
+    let next = app.background.read(|tx| tx.next_due_session()).await?;
     if next.is_some_and(|due| due <= now) {
         return Ok(false);
     }
