@@ -22,4 +22,4 @@ pub use postgres::PostgresOptions;
 pub use rows::*;
 pub use store::{Options, Place, Store};
 pub use transfer::{Transferred, transfer};
-pub use tx::Tx;
+pub use tx::{BACKGROUND, Tx};

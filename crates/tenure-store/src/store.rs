@@ -58,6 +58,7 @@ impl Options {
 pub struct Store {
     engine: Arc<Engine>,
     notices: Notices,
+    background: bool,
 }
 
 enum Engine {
@@ -97,7 +98,33 @@ impl Store {
         Ok(Self {
             engine: Arc::new(engine),
             notices,
+            background: false,
         })
+    }
+
+    /// The same database for work that no request asked for: PostgreSQL's own tools can tell its statements
+    /// from those of requests (see [`crate::BACKGROUND`]).
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self {
+            background: true,
+            ..self.clone()
+        }
+    }
+
+    fn marked<T, F>(
+        &self,
+        work: F,
+    ) -> impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + use<T, F>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+    {
+        let background = self.background;
+        move |tx: &Tx<'_>| {
+            // Set for each: closures may share what runs them.
+            tx.set_background(background);
+            work(tx)
+        }
     }
 
     /// The database in words, without secrets.
@@ -127,7 +154,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Closure::new(work);
+        let (job, answer) = Closure::new(self.marked(work));
         self.engine.submit(Box::new(job), Mode::Write)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -141,7 +168,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Closure::new(work);
+        let (job, answer) = Closure::new(self.marked(work));
         self.engine.submit(Box::new(job), Mode::Read)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -156,7 +183,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Closure::new(work);
+        let (job, answer) = Closure::new(self.marked(work));
         self.engine.submit(Box::new(job), Mode::Write)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
@@ -170,7 +197,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (job, answer) = Closure::new(work);
+        let (job, answer) = Closure::new(self.marked(work));
         self.engine.submit(Box::new(job), Mode::Read)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }

@@ -5,14 +5,21 @@ use crate::notice::{CHANNEL, Notice};
 use crate::postgres::Link;
 use crate::value::{Row, Value};
 use rusqlite::Connection;
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 
 /// An open transaction. The queries of each kind of row are in `rows/`.
 pub struct Tx<'c> {
     engine: Engine<'c>,
     /// What this process is told once the transaction has committed.
     notices: RefCell<Vec<Notice>>,
+    /// Whether nobody's request asked for it.
+    background: Cell<bool>,
 }
+
+/// What the statements begin with on PostgreSQL that no request asked for, where the database itself tells
+/// of statements: in `pg_stat_activity`, its log, its plans.
+pub const BACKGROUND: &str = "/* background */ ";
 
 /// What a transaction runs on.
 #[derive(Clone, Copy)]
@@ -26,6 +33,7 @@ impl<'c> Tx<'c> {
         Self {
             engine: Engine::Sqlite(connection),
             notices: RefCell::new(Vec::new()),
+            background: Cell::new(false),
         }
     }
 
@@ -33,7 +41,19 @@ impl<'c> Tx<'c> {
         Self {
             engine: Engine::Postgres(link),
             notices: RefCell::new(Vec::new()),
+            background: Cell::new(false),
         }
+    }
+
+    pub(crate) fn set_background(&self, background: bool) {
+        self.background.set(background);
+    }
+
+    fn marked<'s>(&self, sql: &'s str) -> Cow<'s, str> {
+        if self.background.get() {
+            return format!("{BACKGROUND}{sql}").into();
+        }
+        sql.into()
     }
 
     /// Tells everybody who listens, on every server, once the transaction has committed.
@@ -99,7 +119,7 @@ impl<'c> Tx<'c> {
                 let mut statement = prepare(connection, sql)?;
                 Ok(statement.execute(rusqlite::params_from_iter(values))?)
             }
-            Engine::Postgres(link) => link.execute(sql, values),
+            Engine::Postgres(link) => link.execute(&self.marked(sql), values),
         }
     }
 
@@ -114,7 +134,7 @@ impl<'c> Tx<'c> {
                 let mut statement = connection.prepare(sql)?;
                 Ok(statement.execute(rusqlite::params_from_iter(values))?)
             }
-            Engine::Postgres(link) => link.execute_once(sql, values),
+            Engine::Postgres(link) => link.execute_once(&self.marked(sql), values),
         }
     }
 
@@ -144,7 +164,7 @@ impl<'c> Tx<'c> {
                 Ok(found)
             }
             Engine::Postgres(link) => {
-                let rows = link.query(sql, values)?;
+                let rows = link.query(&self.marked(sql), values)?;
                 rows.iter().map(|row| read(&Row::Postgres(row))).collect()
             }
         }
@@ -164,7 +184,7 @@ impl<'c> Tx<'c> {
                 rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
             }
             Engine::Postgres(link) => {
-                let rows = link.query(sql, values)?;
+                let rows = link.query(&self.marked(sql), values)?;
                 rows.first()
                     .map(|row| read(&Row::Postgres(row)))
                     .transpose()

@@ -35,6 +35,8 @@ pub struct App {
     /// The wire's `iss`.
     pub issuer: String,
     pub store: Store,
+    /// The same for workers.
+    pub background: Store,
     pub clock: Clock,
     pub entropy: Entropy,
     pub master: Master,
@@ -139,7 +141,7 @@ impl App {
         let issuer = config.base_url.issuer();
         remember_issuer(&store, &issuer)?;
         let settings = Cache::new(store.read_blocking(Settings::load)?.reached_at(&issuer));
-        let (log, drain) = Batcher::new(store.clone(), parts.entropy.clone());
+        let (log, drain) = Batcher::new(store.in_background(), parts.entropy.clone());
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
         let app = Self {
             process_id: parts.entropy.token(9),
@@ -162,6 +164,7 @@ impl App {
             readiness: Readiness::default(),
             entropy: parts.entropy,
             config,
+            background: store.in_background(),
             store,
             clock,
             master,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use url::Host;
 
 /// A connection that is interpreted. Others (`auth0`, `samlp`, …) are kept as they stand in the file.
 /// The client secret is not part of it in the clear: `sealed_secret` opens only under the master key.
@@ -260,8 +261,16 @@ impl Connection {
             return false;
         };
         let aliases = &self.options.domain_aliases;
-        !domain.is_empty() && aliases.iter().any(|own| own.eq_ignore_ascii_case(domain))
+        let wanted = spelled(domain);
+        !wanted.is_empty() && aliases.iter().any(|own| spelled(own) == wanted)
     }
+}
+
+/// A domain as it is looked up: one may be written with other characters (IDNA), and with a dot at its end.
+/// Whoever has no say about a domain must not get it by writing it otherwise.
+fn spelled(domain: &str) -> String {
+    let host = Host::parse(domain).map_or_else(|_| domain.to_lowercase(), |host| host.to_string());
+    host.trim_end_matches('.').to_owned()
 }
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";

@@ -401,7 +401,11 @@ fn a_connection_is_for_the_clients_it_names_and_owns_its_domains() {
     }
     connection.enabled_clients = Some(Vec::new());
     assert!(!connection.is_enabled_for("spa", "Shop"));
-    connection.options.domain_aliases = vec!["Corp.example".to_owned(), String::new()];
+    connection.options.domain_aliases = vec![
+        "Corp.example".to_owned(),
+        "b\u{fc}cher.example".to_owned(),
+        String::new(),
+    ];
     for (address, owned) in [
         ("ada@corp.EXAMPLE", true),
         ("ada@sub.corp.example", false),
@@ -409,6 +413,14 @@ fn a_connection_is_for_the_clients_it_names_and_owns_its_domains() {
         ("corp.example", false),
         ("ada@", false),
         ("a@evil.example@corp.example", true),
+        // The same domain, written otherwise.
+        ("ada@corp.example.", true),
+        ("ada@corp\u{3002}example", true),
+        ("ada@\u{ff23}orp.example", true),
+        ("ada@\u{212a}orp.example", false),
+        ("ada@xn--bcher-kva.example", true),
+        ("ada@b\u{dc}CHER.example", true),
+        ("ada@.", false),
     ] {
         assert_eq!(connection.owns_address(address), owned, "{address}");
     }

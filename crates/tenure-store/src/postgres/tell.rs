@@ -5,8 +5,8 @@
 use super::Mode;
 use super::connect::Target;
 use super::link::Link;
-use crate::StoreError;
 use crate::notice::{CHANNEL, Notice};
+use crate::{BACKGROUND, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -65,7 +65,8 @@ fn tell(
     let text = payloads.iter().cloned().collect::<Vec<_>>().join("\n");
     link.begin(Mode::Write, deadline)?;
     link.query(
-        "SELECT pg_notify($1, $2)",
+        // Of many requests at once, a moment later.
+        &format!("{BACKGROUND}SELECT pg_notify($1, $2)"),
         &[CHANNEL.into(), (&text).into()],
     )?;
     link.commit()

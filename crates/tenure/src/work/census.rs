@@ -35,7 +35,7 @@ async fn round(app: &App) -> Result<i64, StoreError> {
         if app.store.is_shared() && !renew(app, app.clock.now()).await? {
             // Look again when the other's lease may have run out.
             tokio::time::sleep(Duration::from_secs(10)).await;
-            let known = app.store.read(|tx| tx.meta(COUNT)).await?;
+            let known = app.background.read(|tx| tx.meta(COUNT)).await?;
             return Ok(known.and_then(|text| text.parse().ok()).unwrap_or(0));
         }
         let from = border(first);
@@ -43,13 +43,13 @@ async fn round(app: &App) -> Result<i64, StoreError> {
         let now = app.clock.now();
         let began = Instant::now();
         total += app
-            .store
+            .background
             .read(move |tx| tx.count_sessions(&from, to.as_ref(), now))
             .await?;
         tokio::time::sleep(STEP.max(began.elapsed() * REST)).await;
     }
     if app.store.is_shared() {
-        app.store
+        app.background
             .write(move |tx| tx.set_meta(COUNT, &total.to_string()))
             .await?;
     }
@@ -58,7 +58,7 @@ async fn round(app: &App) -> Result<i64, StoreError> {
 
 async fn renew(app: &App, now: Timestamp) -> Result<bool, StoreError> {
     let holder = app.process_id.clone();
-    app.store
+    app.background
         .write(move |tx| tx.take_lease("census", &holder, now, now.plus(LEASE)))
         .await
 }

@@ -26,7 +26,7 @@ pub(super) async fn some(app: &Arc<App>, connection: String) -> Result<bool, Sto
     let now = app.clock.now();
     let times = (now, now.plus(CLAIM));
     let claimed = app
-        .store
+        .background
         .write(move |tx| tx.claim_confirmations(&connection, times, BATCH))
         .await?;
     let any = !claimed.is_empty();
@@ -66,7 +66,7 @@ impl Heard {
 
 async fn confirm(app: Arc<App>, row: UpstreamSession) -> Result<(), StoreError> {
     let sid = row.sid;
-    let session = app.store.read(move |tx| tx.session(&sid)).await?;
+    let session = app.background.read(move |tx| tx.session(&sid)).await?;
     let connection = app
         .settings
         .current()
@@ -80,13 +80,13 @@ async fn confirm(app: Arc<App>, row: UpstreamSession) -> Result<(), StoreError> 
     let hangs_on_it =
         session.is_some_and(|session| session.end.is_none() && session.confirm_deadline.is_some());
     let (Some(connection), Some(liveness), true) = (connection, liveness, hangs_on_it) else {
-        return app.store.write(move |tx| let_go(tx, &row)).await;
+        return app.background.write(move |tx| let_go(tx, &row)).await;
     };
     let asked_at = app.clock.now();
     let heard = ask(&app, &connection, &row).await;
     let settings = app.settings.current();
     let inner = app.clone();
-    let outcome = app.store.write(move |tx| {
+    let outcome = app.background.write(move |tx| {
         let judge = judge(&inner, &settings, inner.clock.now());
         settle(tx, &inner, (&row, liveness, asked_at), heard, judge)
     });

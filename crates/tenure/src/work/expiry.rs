@@ -34,7 +34,7 @@ pub async fn run(app: Arc<App>) {
 /// Ends everything that is due, and answers when the next session is.
 pub async fn round(app: &Arc<App>) -> Result<Option<Timestamp>, StoreError> {
     loop {
-        let next = app.store.read(|tx| tx.next_due_session()).await?;
+        let next = app.background.read(|tx| tx.next_due_session()).await?;
         if next.is_none_or(|due| due > app.clock.now()) {
             return Ok(next);
         }
@@ -46,7 +46,7 @@ pub async fn round(app: &Arc<App>) -> Result<Option<Timestamp>, StoreError> {
 async fn batch(app: &Arc<App>) -> Result<usize, StoreError> {
     let began = Instant::now();
     let (inner, settings, now) = (app.clone(), app.settings.current(), app.clock.now());
-    let seen = app.store.write(move |tx| {
+    let seen = app.background.write(move |tx| {
         let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let due = tx.due_sessions(now, most)?;
         let mut deadlines = Vec::new();

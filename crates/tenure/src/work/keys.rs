@@ -35,12 +35,14 @@ pub async fn roll(
     serving_since: Timestamp,
     now: Timestamp,
 ) -> anyhow::Result<usize> {
-    let rows = app.store.read(|tx| tx.keys()).await?;
+    let rows = app.background.read(|tx| tx.keys()).await?;
     let rolled = rollover::rolled_refresh_keys(&rows);
     if in_use.looked_for != rolled || now.is_more_than(USE_INTERVAL, in_use.looked_at) {
         let asked = rolled.clone();
         // On a reader: the writer must not wait for a look at every family.
-        let found = app.store.read(move |tx| named_by_families(tx, &asked, now));
+        let found = app
+            .background
+            .read(move |tx| named_by_families(tx, &asked, now));
         // What cannot be found out is taken to be in use: the rest of the roll-over goes on.
         let found = found.await.unwrap_or_else(|error| {
             tracing::warn!(%error, "looking for families that name rolled keys failed");
@@ -55,7 +57,7 @@ pub async fn roll(
     let changes = rollover::due(&rows, Policy::default(), serving_since, &in_use.found, now);
     let count = changes.len();
     if count > 0 {
-        app.store
+        app.background
             .write(move |tx| rollover::apply(tx, &changes, now))
             .await?;
         app.reload_if_changed().await?;

@@ -24,7 +24,7 @@ pub enum Lane {
 impl Lane {
     /// When each connection's next is due.
     async fn due(self, app: &App) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let read = app.store.read(move |tx| match self {
+        let read = app.background.read(move |tx| match self {
             Self::Confirmations => tx.confirmations_due(),
             Self::Signals => tx.signals_due(),
         });

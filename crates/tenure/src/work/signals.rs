@@ -22,7 +22,7 @@ pub(super) async fn some(app: &Arc<App>, connection: String) -> Result<bool, Sto
     let now = app.clock.now();
     let times = (now, now.plus(CLAIM));
     let claimed = app
-        .store
+        .background
         .write(move |tx| tx.claim_signals(&connection, times, BATCH))
         .await?;
     let any = !claimed.is_empty();
@@ -63,7 +63,7 @@ async fn attempt(app: &Arc<App>, signal: UpstreamSignal) -> Result<(), StoreErro
                         last_error,
                         ..signal
                     };
-                    let stored = app.store.write(move |tx| tx.settle_signal(&settled));
+                    let stored = app.background.write(move |tx| tx.settle_signal(&settled));
                     stored.await.map(drop)
                 }
             }
@@ -71,7 +71,7 @@ async fn attempt(app: &Arc<App>, signal: UpstreamSignal) -> Result<(), StoreErro
         Ok(()) => {
             let (inner, settings, now) = (app.clone(), app.settings.current(), app.clock.now());
             let kind = signal.kind;
-            let outcome = app.store.write(move |tx| {
+            let outcome = app.background.write(move |tx| {
                 // Whoever drops it carries it out: once, whatever other servers do.
                 if !tx.drop_signal(&signal)? {
                     return Ok(None);
@@ -95,7 +95,7 @@ async fn go_on(app: &Arc<App>, signal: UpstreamSignal) -> Result<(), StoreError>
     loop {
         let (inner, settings, now) = (app.clone(), app.settings.current(), app.clock.now());
         let (row, from) = (signal.clone(), heard.clone());
-        let rest = app.store.write(move |tx| {
+        let rest = app.background.write(move |tx| {
             let rest = signal::go_on(tx, row.kind, &from, judge(&inner, &settings, now))?;
             let ours = match &rest {
                 None => tx.drop_signal(&row)?,
@@ -120,7 +120,11 @@ fn body<T: DeserializeOwned>(signal: &UpstreamSignal) -> Option<T> {
 async fn give_up(app: &App, signal: UpstreamSignal, why: &str) -> Result<(), StoreError> {
     let (kind, connection) = (signal.kind, signal.connection.clone());
     let from = body::<Claimed>(&signal).map_or(String::new(), |claimed| claimed.from);
-    if app.store.write(move |tx| tx.drop_signal(&signal)).await? {
+    if app
+        .background
+        .write(move |tx| tx.drop_signal(&signal))
+        .await?
+    {
         app.metrics.signal(kind.name(), "given_up");
         signal::log_failure(app, kind, &connection, &from, why);
     }

@@ -91,7 +91,11 @@ async fn look_around(app: &Arc<App>, version: &mut i64) {
         app.streams.look_at_all();
         return;
     }
-    match app.store.read(move |tx| tx.session_traces(&sids)).await {
+    match app
+        .background
+        .read(move |tx| tx.session_traces(&sids))
+        .await
+    {
         Ok(traces) => app.streams.look_at_changed(&traces),
         Err(error) => tracing::debug!(%error, "looking at listened sessions failed"),
     }
@@ -106,7 +110,7 @@ async fn tell(app: &Arc<App>) -> Result<(), StoreError> {
         }
         let asked = sids.clone();
         let found = app
-            .store
+            .background
             .read(move |tx| asked.iter().map(|sid| tx.session_and_user(sid)).collect())
             .await;
         let found: Vec<_> = match found {

@@ -69,7 +69,7 @@ pub async fn run(app: Arc<App>) {
 pub async fn give_up(app: &App) {
     let holder = app.process_id.clone();
     let dropped = app
-        .store
+        .background
         .write(move |tx| tx.drop_lease(LEASE_NAME, &holder));
     if let Err(error) = dropped.await {
         tracing::debug!(%error, "giving up the lease for sweeping failed");
@@ -80,7 +80,7 @@ pub async fn give_up(app: &App) {
 async fn is_ours(app: &App, now: Timestamp) -> bool {
     let holder = app.process_id.clone();
     let taken = app
-        .store
+        .background
         .write(move |tx| tx.take_lease(LEASE_NAME, &holder, now, now.plus(LEASE)));
     taken.await.unwrap_or_else(|error| {
         tracing::warn!(%error, "taking the lease for sweeping failed");
@@ -91,7 +91,7 @@ async fn is_ours(app: &App, now: Timestamp) -> bool {
 async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError> {
     let keep = app.config.retention;
     loop {
-        let removed = app.store.write(move |tx| sweep(tx, keep, now)).await?;
+        let removed = app.background.write(move |tx| sweep(tx, keep, now)).await?;
         if i64::try_from(removed).unwrap_or(0) < BATCH {
             return Ok(());
         }
@@ -103,7 +103,7 @@ async fn empty(app: &App, sweep: Sweep, now: Timestamp) -> Result<(), StoreError
 /// yet, after a long outage or a leap of the clock; they must not go before it is told to those who
 /// relied on them.
 pub async fn sessions(app: &App, now: Timestamp) -> Result<bool, StoreError> {
-    let next = app.store.read(|tx| tx.next_due_session()).await?;
+    let next = app.background.read(|tx| tx.next_due_session()).await?;
     if next.is_some_and(|due| due <= now) {
         return Ok(false);
     }
@@ -111,7 +111,7 @@ pub async fn sessions(app: &App, now: Timestamp) -> Result<bool, StoreError> {
     let mut from = Some(SweepCursor::default());
     while let Some(cursor) = from {
         let (_, next) = app
-            .store
+            .background
             .write(move |tx| tx.sweep_sessions(cursor, before, now, BATCH))
             .await?;
         from = next;

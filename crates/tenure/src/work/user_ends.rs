@@ -31,7 +31,7 @@ pub async fn run(app: Arc<App>) {
 
 /// Ends everything that waits to be ended.
 pub async fn round(app: &Arc<App>) -> Result<(), StoreError> {
-    if !app.store.read(|tx| tx.has_user_ends()).await? {
+    if !app.background.read(|tx| tx.has_user_ends()).await? {
         return Ok(());
     }
     let mut progress = Progress::Next;
@@ -39,7 +39,7 @@ pub async fn round(app: &Arc<App>) -> Result<(), StoreError> {
         let before = progress;
         let (inner, settings, now) = (app.clone(), app.settings.current(), app.clock.now());
         let done = app
-            .store
+            .background
             .write(move |tx| step(tx, before, judge(&inner, &settings, now)));
         progress = done.await?;
     }

@@ -1,5 +1,6 @@
 //! Logging out visibly works: whoever signed out is not signed in again without a word.
 
+use crate::upstream_told::upstream_of;
 use crate::upstream_world::{PROVIDER, Pair, Person, Served};
 use crate::world::{form, silent};
 use http::{Method, StatusCode};
@@ -120,12 +121,7 @@ async fn a_federated_logout_is_possible_after_the_session_has_ended() {
     let away = person.down.request(Method::GET, &path, &[], &page).await;
     let back = person.up.get(pair.up.path(away.location())).await;
     person.down.get(back.location()).await;
-    let rows = pair
-        .down
-        .app
-        .store
-        .read(move |tx| tx.upstream_sessions(&sid));
-    assert!(rows.await.unwrap()[0].ended_at.is_some());
+    assert!(upstream_of(&pair.down, sid).await.ended_at.is_some());
     // Nothing is left to be ended.
     let again = person.down.get(&format!("{RETURN}&federated")).await;
     assert_eq!(again.location(), "http://localhost:3000");

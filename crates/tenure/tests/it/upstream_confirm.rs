@@ -26,11 +26,6 @@ async fn pair(more: &str) -> Pair {
     Pair { up, down }
 }
 
-fn pass(pair: &Pair, seconds: u32) {
-    pair.down.clock.advance(seconds);
-    pair.up.world.clock.advance(seconds);
-}
-
 #[tokio::test]
 async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() {
     let pair = pair("").await;
@@ -50,12 +45,12 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
     );
     assert_eq!(before.confirm_deadline, Some(before.created_at.plus(900)));
     // Before it is due nobody is asked.
-    pass(&pair, 599);
+    pair.advance(599);
     lanes::round(&pair.down.app, Lane::Confirmations)
         .await
         .unwrap();
     assert_eq!(upstream_of(&pair.down, sid).await, first);
-    pass(&pair, 1);
+    pair.advance(1);
     // Two servers at once: one asks.
     let app = &pair.down.app;
     let (a, b) = tokio::join!(
@@ -80,7 +75,7 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
         "it is no activity"
     );
     // The next time with the new token: had two asked, the provider would have seen a reuse.
-    pass(&pair, 600);
+    pair.advance(600);
     lanes::round(app, Lane::Confirmations).await.unwrap();
     let third = upstream_of(&pair.down, sid).await;
     assert_eq!(third.confirmed_at, before.created_at.plus(1_200));
@@ -89,7 +84,7 @@ async fn a_confirmed_session_goes_on_and_one_that_is_not_wanted_any_more_ends() 
         .world
         .apply("users:\n  - { user_id: ada-up, email: ada@example.com, blocked: true }")
         .await;
-    pass(&pair, 600);
+    pair.advance(600);
     lanes::round(app, Lane::Confirmations).await.unwrap();
     let end = pair.down.session(sid).await.end.unwrap();
     assert_eq!(end.reason, EndReason::UpstreamExpired);
@@ -119,11 +114,11 @@ async fn silence_is_borne_for_the_time_of_grace() {
     // Our registration there is broken, which says nothing about the person.
     let other = "clients:\n  - { client_id: down, client_secret: another }";
     pair.up.world.apply(other).await;
-    pass(&pair, 600);
+    pair.advance(600);
     let app = &pair.down.app;
     let next = lanes::round(app, Lane::Confirmations).await.unwrap();
     assert_eq!(next, Some(began_at.plus(601)), "with back-off");
-    pass(&pair, 1);
+    pair.advance(1);
     assert_eq!(
         lanes::round(app, Lane::Confirmations).await.unwrap(),
         Some(began_at.plus(606))
@@ -143,7 +138,7 @@ async fn silence_is_borne_for_the_time_of_grace() {
         .world
         .apply("clients:\n  - { client_id: down, client_secret: down-secret }")
         .await;
-    pass(&pair, 5);
+    pair.advance(5);
     lanes::round(app, Lane::Confirmations).await.unwrap();
     let row = upstream_of(&pair.down, sid).await;
     assert_eq!((row.confirm_failures, row.confirm_error), (0, None));
@@ -155,18 +150,18 @@ async fn silence_is_borne_for_the_time_of_grace() {
     );
     // Not in time.
     pair.up.world.apply(other).await;
-    pass(&pair, 899);
+    pair.advance(899);
     lanes::round(app, Lane::Confirmations).await.unwrap();
     expiry::round(app).await.unwrap();
     assert_eq!(pair.down.session(sid).await.end, None);
-    pass(&pair, 1);
+    pair.advance(1);
     expiry::round(app).await.unwrap();
     let end = pair.down.session(sid).await.end.unwrap();
     assert_eq!(end.reason, EndReason::UpstreamExpired);
     assert_eq!(end.rule, "upstream_unconfirmed");
     assert_eq!(end.at, began_at.plus(606 + 900));
     // Nobody asks about what is over.
-    pass(&pair, 3_600);
+    pair.advance(3_600);
     lanes::round(app, Lane::Confirmations).await.unwrap();
     assert_eq!(
         app.store.read(|tx| tx.confirmations_due()).await.unwrap(),
@@ -185,7 +180,7 @@ async fn without_the_setting_nobody_is_asked_any_more() {
     let off = "connections:\n  - name: corp\n    strategy: oidc\n    \
                upstream: { confirm_after_minutes: null }";
     pair.down.apply(off).await;
-    pass(&pair, 600);
+    pair.advance(600);
     assert_eq!(
         lanes::round(&pair.down.app, Lane::Confirmations)
             .await
@@ -225,7 +220,7 @@ async fn without_a_refresh_token_the_browser_asks() {
             .location()
             .starts_with("http://localhost:3000/cb")
     );
-    pass(pair, 660);
+    pair.advance(660);
     lanes::round(&pair.down.app, Lane::Confirmations)
         .await
         .unwrap();
@@ -250,12 +245,12 @@ async fn without_a_refresh_token_the_browser_asks() {
         "nobody proved anything anew"
     );
     // The way back counts once.
-    pass(pair, 1);
+    pair.advance(1);
     person.come_back(&back).await;
     let again = pair.down.session(sid).await;
     assert_eq!(again.confirm_deadline, session.confirm_deadline);
     // An answer that is none: the request goes on, and is not sent there twice.
-    pass(pair, 660);
+    pair.advance(660);
     let sent = person.down.get(&spa(&[])).await;
     let state = sent.answered("state").unwrap();
     let broken = form(&[("state", &state), ("error", "server_error")]);

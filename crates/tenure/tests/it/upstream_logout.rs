@@ -1,10 +1,10 @@
 //! Signing out at the provider as well: row E3, and what the landing page says.
 
+use crate::upstream_told::upstream_of;
 use crate::upstream_world::{PROVIDER, Pair, Person, Served};
 use crate::world::{Answer, form, silent, spa};
 use http::{Method, StatusCode};
 use tenure_protocol::Sid;
-use tenure_store::UpstreamSession;
 
 const V2: &str = "/v2/logout?client_id=spa&returnTo=http%3A%2F%2Flocalhost%3A3000";
 
@@ -13,15 +13,6 @@ async fn signed_in(pair: &Pair) -> (Person<'_>, Sid) {
     person.sign_in("ada@example.com").await.code();
     let sid = person.down.sid();
     (person, sid)
-}
-
-async fn behind(pair: &Pair, sid: Sid) -> UpstreamSession {
-    let read = pair
-        .down
-        .app
-        .store
-        .read(move |tx| tx.upstream_sessions(&sid));
-    read.await.unwrap().remove(0)
 }
 
 /// Whether the provider lets the person in without asking.
@@ -48,7 +39,7 @@ async fn e3_a_federated_logout_ends_the_session_here_then_there_and_returns() {
     // Ours is over before the person leaves.
     let end = pair.down.session(sid).await.end.unwrap();
     assert_eq!(end.reason.name(), "user_logout");
-    assert!(behind(&pair, sid).await.ended_at.is_none());
+    assert!(upstream_of(&pair.down, sid).await.ended_at.is_none());
     let path = pair.up.path(away.location()).to_owned();
     assert!(path.starts_with("/oidc/logout?id_token_hint=ey"), "{path}");
     assert_eq!(away.answered("client_id").as_deref(), Some("down"));
@@ -76,7 +67,10 @@ async fn e3_a_federated_logout_ends_the_session_here_then_there_and_returns() {
     }
     let home = person.down.get(&back).await;
     assert_eq!(goes_on(&home), "http://localhost:3000");
-    assert_eq!(behind(&pair, sid).await.ended_by.as_deref(), Some("logout"));
+    assert_eq!(
+        upstream_of(&pair.down, sid).await.ended_by.as_deref(),
+        Some("logout")
+    );
     let again = person.down.get(&back).await;
     assert!(!again.body.contains("localhost:3000"), "once: {again:?}");
     assert!(!is_signed_in_there(&mut person).await);
@@ -194,7 +188,7 @@ async fn the_landing_page_offers_to_end_the_sign_in_upstream() {
         !landed.body.contains("Corp Ltd"),
         "nothing is left: {landed:?}"
     );
-    assert!(behind(&pair, sid).await.ended_at.is_some());
+    assert!(upstream_of(&pair.down, sid).await.ended_at.is_some());
     assert!(!is_signed_in_there(&mut person).await);
 }
 
@@ -208,9 +202,7 @@ async fn the_landing_page_says_nothing_of_providers_that_play_no_part() {
     assert!(!page.body.contains("Corp"), "{page:?}");
     // The provider said when its session ends: that was an hour ago.
     let (mut person, _) = signed_in(&pair).await;
-    for world in [&pair.down, &pair.up.world] {
-        world.clock.advance(5 * 3600);
-    }
+    pair.advance(5 * 3600);
     let page = person.down.get("/v2/logout").await;
     assert!(!page.body.contains("Corp"), "{page:?}");
     // An idle session is over, and the one at the provider may not be.

@@ -129,6 +129,12 @@ impl Pair {
         Self { up, down }
     }
 
+    /// Time passes at both.
+    pub fn advance(&self, seconds: u32) {
+        self.up.world.clock.advance(seconds);
+        self.down.clock.advance(seconds);
+    }
+
     pub fn person(&self) -> Person<'_> {
         Person {
             pair: self,

@@ -57,23 +57,9 @@ fn text(plan: &Value) -> &str {
     plan["Query Text"].as_str().unwrap_or_default()
 }
 
+/// What workers and the batched tenant log do says so itself.
 fn is_of_a_request(plan: &Value) -> bool {
-    let text = text(plan);
-    let background = text.starts_with("INSERT INTO logs")
-        || text.contains("count(*) FROM sessions WHERE sid >=")
-        || text.contains("FROM meta")
-        // On a connection of its own, a moment later, for many sessions at once.
-        || text.contains("pg_notify")
-        || text.contains("FROM deliveries")
-        || text.starts_with("UPDATE deliveries")
-        || text.contains("upstream_signals")
-        || text.starts_with("SELECT connection, confirm_due_at")
-        || text.starts_with("UPDATE upstream_sessions SET confirm")
-        || text.contains("ORDER BY due_at")
-        || text.contains("FROM user_ends")
-        || text.contains("leases")
-        || text.contains("FROM keys");
-    !background
+    !text(plan).starts_with(tenure_store::BACKGROUND.trim_end())
 }
 
 /// Every node that reads a table finds its rows by an index and a condition on the session.

@@ -90,7 +90,7 @@ impl Attempt {
             ..self.delivery.clone()
         };
         let entry = entry(&row).row(now, &self.app.entropy.token(9));
-        let stored = self.app.store.write(move |tx| {
+        let stored = self.app.background.write(move |tx| {
             let settled = tx.settle_delivery(&row)?;
             if settled {
                 tx.insert_log(&entry)?;
@@ -108,7 +108,7 @@ impl Attempt {
         let rows = vec![self.delivery.clone()];
         let released = self
             .app
-            .store
+            .background
             .write(move |tx| tx.release_deliveries(&rows, now));
         if let Err(error) = released.await {
             tracing::debug!(%error, "giving a delivery back failed");
@@ -151,7 +151,7 @@ pub async fn settle_not_asked(app: &App, rows: Vec<Delivery>) -> Result<(), Stor
     }
     let count = rows.len();
     let now = app.clock.now();
-    let settled = app.store.write(move |tx| {
+    let settled = app.background.write(move |tx| {
         for row in &rows {
             tx.settle_delivery(&Delivery {
                 state: DeliveryState::NotAsked,

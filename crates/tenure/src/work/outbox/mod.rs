@@ -55,7 +55,7 @@ pub async fn first_attempts(app: &App, sid: Sid) {
         loop {
             let settled = app.outbox.settled.notified();
             match app
-                .store
+                .background
                 .read(move |tx| tx.deliveries_of_session(&sid))
                 .await
             {
@@ -135,7 +135,7 @@ impl Worker {
         }
         loop {
             while self.tasks.try_join_next().is_some() {}
-            let next = self.app.store.read(|tx| tx.next_delivery()).await?;
+            let next = self.app.background.read(|tx| tx.next_delivery()).await?;
             let now = self.app.clock.now();
             let room = HELD.saturating_sub(self.tasks.len()).min(BATCH);
             let nothing = room == 0 || next.is_none_or(|next| next > now);
@@ -154,7 +154,7 @@ impl Worker {
         let most = i64::try_from(room).unwrap_or(1);
         let claimed = self
             .app
-            .store
+            .background
             .write(move |tx| tx.claim_deliveries(now, until, most))
             .await?;
         let settings = self.app.settings.current();
@@ -186,7 +186,7 @@ impl Worker {
         if !put_off.is_empty() {
             let due_at = now.plus(PUT_OFF);
             self.app
-                .store
+                .background
                 .write(move |tx| tx.release_deliveries(&put_off, due_at))
                 .await?;
         }
@@ -220,7 +220,10 @@ impl Worker {
         }
         self.counted_at = Some(Instant::now());
         for state in [DeliveryState::Pending, DeliveryState::Dead] {
-            let count = self.app.store.read(move |tx| tx.count_deliveries(state));
+            let count = self
+                .app
+                .background
+                .read(move |tx| tx.count_deliveries(state));
             self.app.metrics.set_deliveries(state.name(), count.await?);
         }
         Ok(())
