@@ -1,13 +1,14 @@
 //! Closures that wait for a connection, and threads that wait for a closure.
 //!
-//! The thread that became idle last gets the next closure: its connection's caches are warm, on both
-//! sides, and in calm times few connections are used at all. Nobody is woken in vain.
+//! A thread that is done takes the next closure itself. One that sleeps is woken for it, the one that
+//! went to sleep last, whose connection is still warm on both sides; but only one at a time, which
+//! wakes the next if there is more than it can take: under load most closures need no waking at all.
 
 use super::Queued;
 use crate::StoreError;
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) struct Pool {
     state: Mutex<State>,
@@ -18,22 +19,22 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Queued>,
-    /// Threads that have nothing to do, the last one on top. While there are any, nothing waits.
-    idle: Vec<SyncSender<Option<Queued>>>,
+    /// Threads that sleep, the last one on top.
+    asleep: Vec<Arc<Condvar>>,
+    /// Somebody was woken and has not looked yet.
+    waking: bool,
     closed: bool,
 }
 
-/// A thread's own end of the pool.
-pub(super) struct Seat {
-    sender: SyncSender<Option<Queued>>,
-    receiver: Receiver<Option<Queued>>,
-}
-
-impl Seat {
-    pub(super) fn new() -> Self {
-        // Never more than one: a thread is handed a closure only when it has none.
-        let (sender, receiver) = sync_channel(1);
-        Self { sender, receiver }
+impl State {
+    fn wake_one(&mut self) {
+        if self.waking || self.waiting.is_empty() {
+            return;
+        }
+        if let Some(bell) = self.asleep.pop() {
+            self.waking = true;
+            bell.notify_one();
+        }
     }
 }
 
@@ -49,45 +50,46 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a closure to an idle thread, or lets it wait for one.
     pub(super) fn submit(&self, queued: Queued) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.closed {
             return Err(StoreError::Closed);
         }
-        if let Some(idle) = state.idle.pop() {
-            drop(state);
-            // A thread that is gone has panicked outside of a closure.
-            return idle.send(Some(queued)).map_err(|_| StoreError::Closed);
-        }
         if state.waiting.len() >= self.capacity {
             return Err(StoreError::Overloaded);
         }
         state.waiting.push_back(queued);
+        state.wake_one();
         Ok(())
     }
 
-    /// The next closure for a thread; waits for it. `None` once the pool is closed and nothing waits.
-    pub(super) fn next(&self, seat: &Seat) -> Option<Queued> {
+    /// The next closure for a thread; sleeps until there is one. `None` once the pool is closed and
+    /// nothing waits. `bell` is the thread's own.
+    pub(super) fn next(&self, bell: &Arc<Condvar>) -> Option<Queued> {
         let mut state = self.state();
-        if let Some(queued) = state.waiting.pop_front() {
-            return Some(queued);
+        loop {
+            if let Some(queued) = state.waiting.pop_front() {
+                state.wake_one();
+                return Some(queued);
+            }
+            if state.closed {
+                return None;
+            }
+            state.asleep.push(Arc::clone(bell));
+            // Awake is who is no longer in the list: a condition may be signalled without a cause.
+            while state.asleep.iter().any(|other| Arc::ptr_eq(other, bell)) {
+                state = bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.waking = false;
         }
-        if state.closed {
-            return None;
-        }
-        state.idle.push(seat.sender.clone());
-        drop(state);
-        seat.receiver.recv().ok().flatten()
     }
 
     /// No more closures; those that wait are still run.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        for idle in state.idle.drain(..) {
-            // One that is gone needs no word.
-            drop(idle.send(None));
+        for bell in std::mem::take(&mut state.asleep) {
+            bell.notify_one();
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::connect::Target;
 use super::link::Link;
-use super::pool::{Pool, Seat};
+use super::pool::Pool;
 use super::{Mode, Queued};
 use crate::notice::{Notice, Notices};
 use crate::{StoreError, Tx};
@@ -53,8 +53,8 @@ pub(super) fn spawn(shared: &Shared, pool: &Arc<Pool>) -> Result<JoinHandle<()>,
     std::thread::Builder::new()
         .name("tenure-postgres".to_owned())
         .spawn(move || {
-            let seat = Seat::new();
-            while let Some(queued) = pool.next(&seat) {
+            let bell = Arc::default();
+            while let Some(queued) = pool.next(&bell) {
                 worker.serve(queued);
             }
         })
