@@ -39,7 +39,7 @@ CREATE TABLE upstream_sessions (
 -- How a logout token finds them: by session, or by person.
 CREATE INDEX upstream_sessions_sid ON upstream_sessions (connection, upstream_sid) WHERE ended_at IS NULL;
 CREATE INDEX upstream_sessions_subject ON upstream_sessions (connection, subject) WHERE ended_at IS NULL;
-CREATE INDEX upstream_sessions_confirm ON upstream_sessions (connection, confirm_due_at)
+CREATE INDEX upstream_sessions_confirm ON upstream_sessions (confirm_due_at)
   WHERE ended_at IS NULL AND confirm_due_at IS NOT NULL;
 
 -- What a provider told us while its keys could not be had: kept until they can, or until nobody would
@@ -57,4 +57,4 @@ CREATE TABLE upstream_signals (
   last_error  TEXT,
   PRIMARY KEY (connection, id)
 );
-CREATE INDEX upstream_signals_due ON upstream_signals (connection, due_at);
+CREATE INDEX upstream_signals_due ON upstream_signals (due_at);

@@ -14,7 +14,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const MIGRATIONS: [Migration; 6] = [
+pub(crate) const MIGRATIONS: [Migration; 7] = [
     Migration {
         number: 1,
         usable_by: 1,
@@ -44,6 +44,11 @@ pub(crate) const MIGRATIONS: [Migration; 6] = [
         number: 6,
         usable_by: 1,
         sql: include_str!("../migrations/0006_metadata.sql"),
+    },
+    Migration {
+        number: 7,
+        usable_by: 1,
+        sql: include_str!("../migrations/0007_a_lane_for_each_connection.sql"),
     },
 ];
 
