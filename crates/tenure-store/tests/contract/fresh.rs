@@ -67,6 +67,20 @@ impl Fresh {
         }
     }
 
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self.engine, Engine::Postgres { .. })
+    }
+
+    /// Until two transactions wait for a row that another one holds. The embedded engine's writer
+    /// takes one after the other: there nobody can be early.
+    pub fn wait_for_two_who_wait(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while self.is_postgres() && self.raw_number(waiting) < 2 {
+            std::thread::yield_now();
+        }
+    }
+
     pub fn path(&self) -> PathBuf {
         self.folder.join("tenure.db")
     }

@@ -17,6 +17,7 @@ mod corrupt;
 mod crash;
 mod due;
 mod fresh;
+mod joined;
 mod life;
 mod listing;
 mod lists;
@@ -125,6 +126,14 @@ contract! {
         a_section_has_one_visitor_at_a_time
         a_notice_is_heard_after_the_commit_and_on_other_servers
         texts_with_a_nul_are_no_failure
+    }
+    joined {
+        what_stands_beside_a_session_is_read_with_it
+        who_waited_for_a_session_reads_its_family_and_its_code_anew
+        the_last_statement_is_committed_with_what_came_before
+        a_last_statement_that_fails_takes_everything_back
+        nothing_follows_the_last_statement
+        entries_of_a_batch_are_stored_as_they_are
     }
     transactions {
         an_err_rolls_back_only_its_own_closure
