@@ -6,7 +6,7 @@ use crate::entropy::Entropy;
 use crate::graph::whole::{describe, whole};
 use crate::graph::{Graph, Rows};
 use crate::http::iso_date;
-use crate::oidc::sessions::{Judge, end_session};
+use crate::oidc::sessions::{Judge, end_session, expire};
 use crate::settings::Settings;
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
@@ -240,6 +240,12 @@ fn end(opened: &Opened, sid: &str) -> anyhow::Result<()> {
             metrics: None,
             now,
         };
+        // What time or a change of the user brought before keeps its reason and its instant.
+        let standing = tx.user_standing(&session.user_id)?;
+        if let Some(verdict) = session.verdict(None, standing, now) {
+            expire(tx, &session, verdict, judge)?;
+            return Ok(Some(false));
+        }
         let end = End {
             at: now,
             reason: EndReason::AdminRevoked,

@@ -145,6 +145,31 @@ fn a_restore_refuses_what_an_old_database_left_behind() {
     place.fails("restore backup.db", 2, &["tenure.db-wal", "tenure.db-shm"]);
 }
 
+/// Who comes late ends nothing: the log and the graph keep the limit that did, and when.
+#[test]
+fn a_session_whose_time_is_over_keeps_the_end_that_time_brought() {
+    let place = backed_up();
+    let store = place.store("tenure.db");
+    let sid = store.write_blocking(|tx| {
+        tx.set_meta("clock_offset_ms", "31536000000")?;
+        let all = tx.sessions(&SessionFilter {
+            limit: 1,
+            ..SessionFilter::default()
+        });
+        Ok(all?.remove(0).sid)
+    });
+    let sid = sid.unwrap();
+    store.close();
+    let said = place.succeeds(&format!("session end {sid}"));
+    assert_eq!(said, format!("{sid} had ended already\n"));
+    let store = place.store("tenure.db");
+    let session = store.read_blocking(move |tx| tx.session(&sid)).unwrap();
+    let session = session.unwrap();
+    let end = session.end.unwrap();
+    assert_eq!(end.reason, EndReason::Idle);
+    assert_eq!(end.at, session.idle_deadline);
+}
+
 #[test]
 fn a_restore_ends_sessions_by_the_installations_clock() {
     let place = backed_up();
