@@ -9,6 +9,7 @@ use crate::crypto::master::Master;
 use crate::crypto::rollover;
 use crate::database::{must_be_here, open_master, open_store};
 use crate::entropy::Entropy;
+use crate::facts;
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::oidc::cors::RefusedOrigins;
@@ -139,7 +140,7 @@ impl App {
         let clock = parts.clock.unwrap_or_else(|| Clock::system(offset));
         let ring = open_ring(&store, &master, &parts.entropy, clock.now())?;
         let issuer = config.base_url.issuer();
-        remember_issuer(&store, &issuer)?;
+        facts::remember(&store, &issuer, &config.caps)?;
         let settings = Cache::new(store.read_blocking(Settings::load)?.reached_at(&issuer));
         let (log, drain) = Batcher::new(store.in_background(), parts.entropy.clone());
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
@@ -245,18 +246,6 @@ fn process_millis() -> i64 {
     i64::try_from(start.elapsed().as_millis())
         .unwrap_or(i64::MAX)
         .saturating_add(1)
-}
-
-/// The name under which the database knows where its servers are reached, for commands that are not
-/// told: a tenant file that speaks of the management API.
-pub const ISSUER: &str = "issuer";
-
-fn remember_issuer(store: &Store, issuer: &str) -> anyhow::Result<()> {
-    if store.read_blocking(|tx| tx.meta(ISSUER))?.as_deref() != Some(issuer) {
-        let issuer = issuer.to_owned();
-        store.write_blocking(move |tx| tx.set_meta(ISSUER, &issuer))?;
-    }
-    Ok(())
 }
 
 fn open_ring(

@@ -10,6 +10,7 @@ pub mod database;
 pub mod database_file;
 pub mod demo;
 pub mod entropy;
+pub mod facts;
 pub mod forwarded;
 pub mod graph;
 pub mod http;

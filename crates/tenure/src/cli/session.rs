@@ -3,6 +3,7 @@
 use super::installation::{Installation, Opened};
 use super::{say, session_text, wrong};
 use crate::entropy::Entropy;
+use crate::facts;
 use crate::graph::whole::{describe, whole};
 use crate::graph::{Graph, Rows};
 use crate::http::iso_date;
@@ -11,7 +12,6 @@ use crate::settings::Settings;
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use tenure_protocol::Sid;
-use tenure_protocol::limits::Caps;
 use tenure_protocol::session::{End, EndReason, Session};
 use tenure_store::{Delivery, DeliveryState, Notice, SessionFilter};
 
@@ -152,9 +152,9 @@ fn show(opened: &Opened, sid: &str, as_json: bool) -> anyhow::Result<()> {
     let sid = parse(sid)?;
     let now = opened.now()?;
     let found = opened.store.read_blocking(move |tx| {
-        let settings = Settings::load(tx)?;
+        let (settings, caps) = (Settings::load(tx)?, facts::caps(tx)?);
         Ok(Rows::load(tx, &sid)?.map(|rows| {
-            let graph = Graph::of(&rows, &settings, &Caps::default(), now);
+            let graph = Graph::of(&rows, &settings, &caps, now);
             (rows, graph)
         }))
     })?;
@@ -231,11 +231,11 @@ fn end(opened: &Opened, sid: &str) -> anyhow::Result<()> {
         if session.end.is_some() {
             return Ok(Some(false));
         }
-        let settings = Settings::load(tx)?;
+        let (settings, caps) = (Settings::load(tx)?, facts::caps(tx)?);
         let entropy = Entropy::system();
         let judge = Judge {
             settings: &settings,
-            caps: &Caps::default(),
+            caps: &caps,
             entropy: &entropy,
             metrics: None,
             now,

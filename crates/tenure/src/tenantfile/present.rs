@@ -29,7 +29,7 @@ impl Present {
     /// Reads the documents, and of the users only those that the file names.
     pub fn load(tx: &Tx<'_>, wanted: &Wanted) -> Result<Self, StoreError> {
         let mut present = Self {
-            issuer: tx.meta(crate::app::ISSUER)?,
+            issuer: tx.meta(crate::facts::ISSUER)?,
             ..Self::default()
         };
         for kind in KINDS {

@@ -4,11 +4,11 @@
 use super::expiry::judge;
 use crate::app::App;
 use crate::entropy::Entropy;
+use crate::facts;
 use crate::oidc::sessions::{self, Judge};
 use crate::settings::Settings;
 use std::sync::Arc;
 use std::time::Duration;
-use tenure_protocol::limits::Caps;
 use tenure_protocol::session::{End, UserStanding};
 use tenure_protocol::user_end::UserEnd;
 use tenure_protocol::{Sid, Timestamp};
@@ -94,7 +94,7 @@ fn step(tx: &Tx<'_>, before: Progress, judge: Judge<'_>) -> Result<Progress, Sto
 /// Ends everything at once, in the caller's transaction: somebody is about to get the id of a deleted
 /// user, and at the same instant what is left could not be told from what is new.
 pub fn finish(tx: &Tx<'_>, wish: &UserEnd, now: Timestamp) -> Result<(), StoreError> {
-    let (settings, caps, entropy) = (Settings::load(tx)?, Caps::default(), Entropy::system());
+    let (settings, caps, entropy) = (Settings::load(tx)?, facts::caps(tx)?, Entropy::system());
     let judge = Judge {
         settings: &settings,
         caps: &caps,
