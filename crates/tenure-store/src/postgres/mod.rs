@@ -65,6 +65,14 @@ struct Senders {
     _tell: SyncSender<Notice>,
 }
 
+/// Also where nobody closes the engine: threads that nobody can hand anything end with their connections.
+impl Drop for Senders {
+    fn drop(&mut self) {
+        self.write.close();
+        self.read.close();
+    }
+}
+
 /// A closure that waits for a connection.
 struct Queued {
     job: Box<dyn Job>,
@@ -130,15 +138,10 @@ impl Engine {
 
     pub(crate) fn close(&self) {
         self.listener.stop();
-        let senders = self
-            .senders
+        self.senders
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(senders) = senders {
-            senders.write.close();
-            senders.read.close();
-        }
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

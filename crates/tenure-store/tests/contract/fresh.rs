@@ -74,9 +74,22 @@ impl Fresh {
     /// Until two transactions wait for a row that another one holds. The embedded engine's writer
     /// takes one after the other: there nobody can be early.
     pub fn wait_for_two_who_wait(&self) {
-        let waiting = "SELECT count(*) FROM pg_stat_activity \
-             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while self.is_postgres() && self.raw_number(waiting) < 2 {
+        self.wait_until("wait_event_type = 'Lock'", 2);
+    }
+
+    /// Until nobody is connected any more but who asks. The embedded engine has no connections to give up.
+    pub fn wait_until_all_have_gone(&self) {
+        self.wait_until("pid <> pg_backend_pid()", 0);
+    }
+
+    fn wait_until(&self, which: &str, wanted: i64) {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {which}"
+        );
+        let began = std::time::Instant::now();
+        while self.is_postgres() && self.raw_number(&sql) != wanted {
+            let waited = began.elapsed();
+            assert!(waited < std::time::Duration::from_secs(60), "{which}");
             std::thread::yield_now();
         }
     }

@@ -103,6 +103,14 @@ pub fn dropping_without_closing_loses_nothing(fresh: &Fresh) {
     }
 }
 
+pub fn dropping_gives_up_every_connection(fresh: &Fresh) {
+    let store = fresh.open();
+    write(&store, |tx| tx.set_meta("a", "1"));
+    assert_eq!(meta(&store, "a").as_deref(), Some("1"));
+    drop(store);
+    fresh.wait_until_all_have_gone();
+}
+
 pub fn opening_twice_is_fine(fresh: &Fresh) {
     let (first, second) = (fresh.open(), fresh.open());
     write(&first, |tx| tx.set_meta("a", "1"));

@@ -153,6 +153,7 @@ contract! {
         closing_finishes_what_waits
         dropping_finishes_what_waits
         dropping_without_closing_loses_nothing
+        dropping_gives_up_every_connection
         opening_twice_is_fine
         a_database_from_a_newer_program_is_refused
         a_neighbouring_newer_schema_is_used
