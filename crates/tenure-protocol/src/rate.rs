@@ -39,6 +39,17 @@ impl Allowance {
         }
     }
 
+    /// Whether nothing of it is missing any more.
+    pub const fn is_full(self, now: Timestamp) -> bool {
+        let passed = now.millis().saturating_sub(self.at.millis());
+        let back = if passed > 0 {
+            passed.saturating_mul(PER_SECOND)
+        } else {
+            0
+        };
+        self.left.saturating_add(back) >= BURST * CALL
+    }
+
     /// Takes a call from the allowance if there is one left. A refused call takes nothing, so that
     /// who goes on asking is not kept out for it. A clock that went back brings nothing back.
     #[must_use]

@@ -51,6 +51,7 @@ pub enum RefusalReason {
     PkceRequired,
     PromptInvalid,
     PromptUnsupported,
+    PushedTooOften,
     RedirectUriMismatch,
     RedirectUriMissing,
     RedirectUriNotRegistered,
@@ -106,6 +107,8 @@ impl RefusalReason {
             | Self::AccessTokenInvalid => 401,
             // RFC 6750 section 3.1: a credential that does not reach so far.
             Self::OriginNotOfParticipant | Self::ThirdPartyExtension => 403,
+            // RFC 9126 section 2.3.
+            Self::PushedTooOften => 429,
             _ => 400,
         };
         OAuthError {
@@ -235,6 +238,10 @@ impl RefusalReason {
             | Self::RefreshTokenReused
             | Self::RefreshTokenSessionOver(_)
             | Self::RefreshTokenUnknown => ("invalid_grant", "Unknown or invalid refresh token."),
+            Self::PushedTooOften => (
+                "temporarily_unavailable",
+                "Too many requests were pushed from this network: try again in a second",
+            ),
             Self::RegistrationNotSupported => (
                 "registration_not_supported",
                 "The registration parameter is not supported",

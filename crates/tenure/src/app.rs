@@ -1,6 +1,6 @@
 //! The one concrete application state.
 
-use crate::api::Allowances;
+use crate::allowances::Allowances;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::crypto::keys::KeyRing;
@@ -55,6 +55,8 @@ pub struct App {
     pub refused_origins: RefusedOrigins,
     /// What clients have left of their calls of the management API.
     pub allowances: Allowances,
+    /// What strangers have left of the requests that they may push, by their network.
+    pub pushes: Allowances,
     pub readiness: Readiness,
     ring: RwLock<Arc<KeyRing>>,
     /// When the database was last asked for another configuration, by the process' own time.
@@ -162,6 +164,7 @@ impl App {
             providers: Providers::default(),
             refused_origins: RefusedOrigins::default(),
             allowances: Allowances::default(),
+            pushes: Allowances::default(),
             readiness: Readiness::default(),
             entropy: parts.entropy,
             config,

@@ -1,5 +1,6 @@
 //! Tenure: a self-hosted sign-in server whose speciality is the life of a session.
 
+pub mod allowances;
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -52,7 +52,7 @@ pub fn account_tag(app: &App, username: &str) -> String {
 }
 
 /// An IPv6 customer has a /64 at least; counting single addresses would be no limit at all.
-fn network(address: &str) -> String {
+pub fn network(address: &str) -> String {
     match address.parse() {
         Ok(std::net::IpAddr::V6(v6)) => {
             let [a, b, c, d, ..] = v6.segments();

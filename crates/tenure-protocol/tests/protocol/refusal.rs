@@ -28,7 +28,7 @@ every_reason! {
     CredentialsWrong, DpopNonceNeeded, DpopProof(ProofFault::Key), GrantNotAllowed, GrantTypeMissing, GrantTypeUnsupported, IdTokenHintInvalid,
     InteractionRequired, JsonRequired, LoginRequired, MalformedRequest, MissingParameter("code"), NonceMissing, OriginNotOfParticipant,
     ParNotBound, ParRequired, PkceMethodUnsupported, PkceRequired, PromptInvalid, PromptUnsupported,
-    RedirectUriMismatch, RedirectUriMissing, RedirectUriNotRegistered, RefreshTokenExpired,
+    PushedTooOften, RedirectUriMismatch, RedirectUriMissing, RedirectUriNotRegistered, RefreshTokenExpired,
     RefreshTokenFamilyEnded(EndReason::AdminRevoked), RefreshTokenFromTheFuture, RefreshTokenOtherKey, RefreshTokenReused,
     RefreshTokenSessionOver(EndReason::Absolute), RefreshTokenUnknown, RegistrationNotSupported,
     RepeatedParameter, RequestNotSupported, RequestTooLarge, RequestUriInvalid, RequestUriNotSupported,
@@ -92,6 +92,7 @@ fn only_failed_authentication_is_401() {
             No::AccessTokenBound | No::AccessTokenInvalid => 401,
             No::ClientUnknown => 400,
             No::OriginNotOfParticipant | No::ThirdPartyExtension => 403,
+            No::PushedTooOften => 429,
             _ if error.code == "invalid_client" => 401,
             _ => 400,
         };

@@ -12,9 +12,8 @@ use ::http::{HeaderValue, header};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tenure_protocol::rate::{Allowance, BURST, Told};
+use std::sync::Arc;
+use tenure_protocol::rate::{BURST, Told};
 use tenure_protocol::{RefusalReason, Timestamp, management};
 
 /// A call that was let in.
@@ -32,21 +31,6 @@ pub struct Call {
 pub struct Needs {
     pub app: Arc<App>,
     pub scopes: &'static [&'static str],
-}
-
-/// What clients have left of their calls. In memory: it is no matter of security, and each server
-/// protects itself. Only registered clients are in it.
-#[derive(Debug, Default)]
-pub struct Allowances(Mutex<HashMap<String, Allowance>>);
-
-impl Allowances {
-    fn take(&self, client_id: &str, now: Timestamp) -> Told {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = all.get(client_id).copied();
-        let (after, told) = before.unwrap_or_else(|| Allowance::full(now)).take(now);
-        all.insert(client_id.to_owned(), after);
-        told
-    }
 }
 
 /// Around every route of the API.

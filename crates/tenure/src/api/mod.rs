@@ -11,8 +11,6 @@ mod settings;
 mod shape;
 mod users;
 
-pub use gate::Allowances;
-
 use crate::app::App;
 use crate::respond::no_store;
 use axum::Router;

@@ -8,7 +8,8 @@ use crate::app::App;
 use crate::http::{self, Caller};
 use crate::operations;
 use crate::respond::{self, Failure};
-use ::http::{HeaderMap, StatusCode};
+use crate::throttle::network;
+use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::json;
@@ -41,8 +42,13 @@ pub async fn handle(State(app): State<Arc<App>>, caller: Caller, request: Reques
         Err(Failure::Refused(reason)) => {
             let mut response = respond::oauth_error(reason.oauth_error(), None);
             client_auth::challenge(&mut response, &parts.headers);
-            if reason == RefusalReason::DpopNonceNeeded {
-                dpop::offer_nonce(&app, response.headers_mut(), app.clock.now());
+            let headers = response.headers_mut();
+            match reason {
+                RefusalReason::DpopNonceNeeded => dpop::offer_nonce(&app, headers, app.clock.now()),
+                RefusalReason::PushedTooOften => {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                _ => {}
             }
             response
         }
@@ -64,6 +70,10 @@ async fn push(
     let params = http::body_params(headers, body)?;
     let now = app.clock.now();
     let client = client_auth::authenticate(app, caller, headers, &params, now).await?;
+    // Anybody can speak for a public client, and each request is stored: a stranger fills no disk.
+    if client.client.is_public() && !app.pushes.take(&network(&caller.address), now).allowed {
+        return Err(RefusalReason::PushedTooOften.into());
+    }
     if body.len() > authorize::MOST_OF_A_REQUEST {
         return Err(RefusalReason::RequestTooLarge.into());
     }

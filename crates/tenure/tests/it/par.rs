@@ -183,3 +183,48 @@ async fn a_tenant_that_has_them_off_has_no_endpoint_for_them() {
         "request_uri_not_supported"
     );
 }
+
+/// Anybody can speak for a public client, and what is pushed is stored: 16 kB for ten minutes each. RFC
+/// 9126 section 2.3 has 429 for it.
+#[tokio::test]
+async fn strangers_push_a_hundred_requests_at_once_and_ten_a_second() {
+    let world = World::new().await;
+    let push = async || {
+        let request = [
+            ("client_id", "spa"),
+            ("response_type", "code"),
+            ("scope", "openid"),
+            ("redirect_uri", "http://localhost:3000/cb"),
+            (
+                "code_challenge",
+                "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            ),
+            ("code_challenge_method", "S256"),
+        ];
+        world.post("/oauth/par", &request).await
+    };
+    for _ in 0..100 {
+        let pushed = push().await;
+        assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    }
+    let refused = push().await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.error(), "temporarily_unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    // A client that proves itself is answerable for what it pushes.
+    let web = [
+        ("client_id", "web"),
+        ("client_secret", "s3cr-et~1 x"),
+        ("response_type", "code"),
+        ("scope", "openid"),
+        ("redirect_uri", "http://localhost:3001/callback"),
+    ];
+    let pushed = world.post("/oauth/par", &web).await;
+    assert_eq!(pushed.status, StatusCode::CREATED, "{pushed:?}");
+    world.clock.advance(1);
+    let mut again = 0;
+    while push().await.status == StatusCode::CREATED {
+        again += 1;
+    }
+    assert_eq!(again, 10);
+}
