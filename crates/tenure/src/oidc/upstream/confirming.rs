@@ -1,18 +1,17 @@
 //! A provider that gave no refresh token is asked through the browser whether the person is still
 //! welcome: by a request with `prompt=none`, on the way of a request that may show a page (decision 107).
 
+use super::account::Arrival;
 use super::callback::{believe, check_named_issuer, check_promised_issuer};
 use super::errand::Errand;
 use super::signal;
-use super::{CALLBACK, ERRAND, MOST_OF_A_STATE};
+use super::{ERRAND, there};
 use crate::oidc::authorize::{self, Context};
 use crate::oidc::sessions::{self, Found};
 use crate::oidc::transaction::{FormGuard, Transaction};
-use crate::oidc::{answer, upstream::account::Arrival};
 use crate::pages;
-use crate::respond::no_store;
 use crate::upstream::{Fault, open_tokens, seal_tokens};
-use ::http::{HeaderMap, header};
+use ::http::HeaderMap;
 use axum::response::Response;
 use std::sync::Arc;
 use tenure_protocol::model::Connection;
@@ -78,28 +77,9 @@ async fn begin(
         .ok()?;
     let guard = FormGuard::for_page(app, headers);
     let errand = Errand::begin(context, connection, &guard.cookie, None).confirming(sid);
-    let state = errand.seal(app);
-    let mut url = url::Url::parse(&provider.metadata.authorization_endpoint).ok()?;
-    if state.len() > MOST_OF_A_STATE {
-        return None;
-    }
-    url.query_pairs_mut()
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &connection.options.client_id)
-        .append_pair("redirect_uri", &app.config.base_url.join(CALLBACK))
-        .append_pair("scope", &connection.scope())
-        .append_pair("state", &state)
-        .append_pair("nonce", &errand.nonce)
-        .append_pair("code_challenge", &errand.challenge())
-        .append_pair("code_challenge_method", "S256")
-        .append_pair("prompt", "none");
-    let mut response = no_store(answer::redirect(url.into()));
-    if guard.is_new {
-        response
-            .headers_mut()
-            .append(header::SET_COOKIE, app.set_form_cookie(&guard.cookie));
-    }
-    Some(response)
+    let endpoint = &provider.metadata.authorization_endpoint;
+    let silently = [("prompt", "none".to_owned())];
+    there(app, (connection, endpoint), (&errand, &guard), &silently).ok()
 }
 
 /// What the provider said.

@@ -123,16 +123,42 @@ pub async fn begin(
         context.now,
     );
     let errand = Errand::begin(context, connection, &guard.cookie, onward.fresh_since);
+    let endpoint = &provider.metadata.authorization_endpoint;
+    let on_its_way = (&errand, &guard);
+    match there(app, (connection, endpoint), on_its_way, &onward.parameters) {
+        Ok(response) => response,
+        Err(Unsent::TooLarge) => {
+            let error = RefusalReason::RequestTooLarge.oauth_error();
+            answer::error(app, &context.settings, &context.target, error)
+        }
+        Err(Unsent::Endpoint) => {
+            let fault = Fault::Refused(format!("the authorization endpoint {endpoint:?}"));
+            failed(context, headers, connection, &fault)
+        }
+    }
+}
+
+/// Why nobody can be sent to a provider.
+enum Unsent {
+    /// With this request the address would be longer than servers accept.
+    TooLarge,
+    /// The provider's authorization endpoint is no address.
+    Endpoint,
+}
+
+/// The way to the provider's authorization endpoint (Core 3.1.2.1, with PKCE), with the cookie that the
+/// errand is bound to where the browser has none yet.
+fn there(
+    app: &App,
+    (connection, endpoint): (&Connection, &str),
+    (errand, guard): (&Errand, &FormGuard),
+    more: &[(&'static str, String)],
+) -> Result<Response, Unsent> {
     let state = errand.seal(app);
     if state.len() > MOST_OF_A_STATE {
-        let error = RefusalReason::RequestTooLarge.oauth_error();
-        return answer::error(app, &context.settings, &context.target, error);
+        return Err(Unsent::TooLarge);
     }
-    let endpoint = &provider.metadata.authorization_endpoint;
-    let Ok(mut url) = url::Url::parse(endpoint) else {
-        let fault = Fault::Refused(format!("the authorization endpoint {endpoint:?}"));
-        return failed(context, headers, connection, &fault);
-    };
+    let mut url = url::Url::parse(endpoint).map_err(|_| Unsent::Endpoint)?;
     url.query_pairs_mut()
         .append_pair("response_type", "code")
         .append_pair("client_id", &connection.options.client_id)
@@ -142,14 +168,14 @@ pub async fn begin(
         .append_pair("nonce", &errand.nonce)
         .append_pair("code_challenge", &errand.challenge())
         .append_pair("code_challenge_method", "S256")
-        .extend_pairs(&onward.parameters);
+        .extend_pairs(more);
     let mut response = no_store(answer::redirect(url.into()));
     if guard.is_new {
         response
             .headers_mut()
             .append(header::SET_COOKIE, app.set_form_cookie(&guard.cookie));
     }
-    response
+    Ok(response)
 }
 
 /// Sends a person there whose address belongs to the provider, from the login form.
