@@ -14,42 +14,29 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
+/// One that only adds: every program can use the schema afterwards.
+const fn added(number: i64, sql: &'static str) -> Migration {
+    Migration {
+        number,
+        usable_by: 1,
+        sql,
+    }
+}
+
 pub(crate) const MIGRATIONS: [Migration; 7] = [
-    Migration {
-        number: 1,
-        usable_by: 1,
-        sql: include_str!("../migrations/0001_backbone.sql"),
-    },
-    Migration {
-        number: 2,
-        usable_by: 1,
-        sql: include_str!("../migrations/0002_several_servers.sql"),
-    },
-    Migration {
-        number: 3,
-        usable_by: 1,
-        sql: include_str!("../migrations/0003_refresh_keys_in_use.sql"),
-    },
-    Migration {
-        number: 4,
-        usable_by: 1,
-        sql: include_str!("../migrations/0004_ends.sql"),
-    },
-    Migration {
-        number: 5,
-        usable_by: 1,
-        sql: include_str!("../migrations/0005_upstream.sql"),
-    },
-    Migration {
-        number: 6,
-        usable_by: 1,
-        sql: include_str!("../migrations/0006_metadata.sql"),
-    },
-    Migration {
-        number: 7,
-        usable_by: 1,
-        sql: include_str!("../migrations/0007_a_lane_for_each_connection.sql"),
-    },
+    added(1, include_str!("../migrations/0001_backbone.sql")),
+    added(2, include_str!("../migrations/0002_several_servers.sql")),
+    added(
+        3,
+        include_str!("../migrations/0003_refresh_keys_in_use.sql"),
+    ),
+    added(4, include_str!("../migrations/0004_ends.sql")),
+    added(5, include_str!("../migrations/0005_upstream.sql")),
+    added(6, include_str!("../migrations/0006_metadata.sql")),
+    added(
+        7,
+        include_str!("../migrations/0007_a_lane_for_each_connection.sql"),
+    ),
 ];
 
 /// The newest schema this program knows.
