@@ -25,7 +25,8 @@ impl Tx<'_> {
     /// It was kept alive meanwhile: look again then.
     pub fn put_off_session(&self, sid: &Sid, due_at: Timestamp) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE sessions SET due_at = $1 WHERE sid = $2 AND ended_at IS NULL",
+            "UPDATE sessions SET due_at = $1 \
+             WHERE sid = $2 AND CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END = 1",
             &[due_at.into(), sid.as_bytes().into()],
         )?;
         Ok(())

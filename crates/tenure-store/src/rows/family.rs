@@ -20,11 +20,12 @@ pub(super) fn qualified() -> String {
     format!("families.{}", COLUMNS.replace(", ", ", families."))
 }
 
-/// Parameters 1 to 14. Only the expected generation of a family that has not ended.
+/// Parameters 1 to 14. Only the expected generation of a family that has not ended (said as for sessions).
 pub(super) const UPDATE: &str = "UPDATE families SET key_id = $1, generation = $2, \
      last_exchanged_at = $3, idle_deadline = $4, absolute_deadline = $5, history = $6, \
      ended_at = $7, end_reason = $8, end_by = $9, end_from = $10, end_rule = $11 \
-     WHERE sid = $12 AND family_id = $13 AND generation = $14 AND ended_at IS NULL";
+     WHERE sid = $12 AND family_id = $13 AND generation = $14 \
+     AND CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END = 1";
 
 /// Fixed at the family's birth.
 #[derive(Serialize, Deserialize)]
