@@ -4,6 +4,7 @@
 //! that runs on a thread which owns a connection: nothing slow can happen under a lock, and no
 //! lifetime leaks into a handler. A success is reported only after the commit.
 
+mod ahead;
 mod error;
 mod job;
 mod migrate;
@@ -16,6 +17,7 @@ mod transfer;
 mod tx;
 mod value;
 
+pub use ahead::ReadAhead;
 pub use error::StoreError;
 pub use notice::Notice;
 pub use postgres::PostgresOptions;

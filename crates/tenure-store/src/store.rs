@@ -3,7 +3,7 @@
 use crate::job::{Closure, Job};
 use crate::notice::Notices;
 use crate::postgres::{self, Mode, PostgresOptions};
-use crate::{Notice, StoreError, Tx, sqlite};
+use crate::{Notice, ReadAhead, StoreError, Tx, sqlite};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenure_protocol::Timestamp;
@@ -157,6 +157,30 @@ impl Store {
         let (job, answer) = Closure::new(self.marked(work));
         self.engine.submit(Box::new(job), Mode::Write)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// [`Store::write`] for work that first asks what `ahead` names and then, mostly, makes one change
+    /// with [`Tx::commit_with_next`]. On PostgreSQL it then runs without a transaction: nothing is held
+    /// while this process thinks, and the change is made if the rows still are as they were read.
+    /// Otherwise `work` runs a second time, in a transaction, and what it made of the first is forgotten.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_optimistically<T, F>(
+        &self,
+        ahead: ReadAhead,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
+    {
+        if let Engine::Postgres(engine) = &*self.engine
+            && let Some(done) = engine.without_transaction(ahead, &work).await?
+        {
+            return Ok(done);
+        }
+        self.write(work).await
     }
 
     /// Runs `work` against a consistent snapshot. It sees every write that was answered before.

@@ -1,6 +1,7 @@
 //! A transaction as closures see it: statements by text, rows by position.
 
 use crate::StoreError;
+use crate::ahead::Foresight;
 use crate::notice::{CHANNEL, Notice};
 use crate::postgres::Link;
 use crate::value::{Row, Value};
@@ -26,23 +27,34 @@ pub const BACKGROUND: &str = "/* background */ ";
 pub(crate) enum Engine<'c> {
     Sqlite(&'c Connection),
     Postgres(&'c Link),
+    /// PostgreSQL as well, without a transaction.
+    Ahead(&'c Foresight),
 }
 
 impl<'c> Tx<'c> {
     pub(crate) const fn sqlite(connection: &'c Connection) -> Self {
+        Self::on(Engine::Sqlite(connection))
+    }
+
+    pub(crate) const fn postgres(link: &'c Link) -> Self {
+        Self::on(Engine::Postgres(link))
+    }
+
+    pub(crate) const fn ahead(foresight: &'c Foresight) -> Self {
+        Self::on(Engine::Ahead(foresight))
+    }
+
+    const fn on(engine: Engine<'c>) -> Self {
         Self {
-            engine: Engine::Sqlite(connection),
+            engine,
             notices: RefCell::new(Vec::new()),
             background: Cell::new(false),
         }
     }
 
-    pub(crate) const fn postgres(link: &'c Link) -> Self {
-        Self {
-            engine: Engine::Postgres(link),
-            notices: RefCell::new(Vec::new()),
-            background: Cell::new(false),
-        }
+    /// What is to be told once it has committed.
+    pub(crate) fn into_notices(self) -> Vec<Notice> {
+        self.notices.into_inner()
     }
 
     pub(crate) fn set_background(&self, background: bool) {
@@ -67,6 +79,9 @@ impl<'c> Tx<'c> {
                     &[CHANNEL.into(), (&payload).into()],
                 )?;
             }
+            (Engine::Ahead(foresight), Notice::Configuration) => {
+                return Err(foresight.is_unforeseen());
+            }
             _ => self.notices.borrow_mut().push(notice),
         }
         Ok(())
@@ -77,7 +92,7 @@ impl<'c> Tx<'c> {
     }
 
     pub(crate) const fn is_postgres(&self) -> bool {
-        matches!(self.engine, Engine::Postgres(_))
+        !matches!(self.engine, Engine::Sqlite(_))
     }
 
     /// Whether a query must lock the row that is about to be changed. SQLite has one writer at a time;
@@ -98,7 +113,7 @@ impl<'c> Tx<'c> {
     /// What a worker's query ends with that takes rows nobody else is working on.
     pub(crate) const fn skip_locked(&self) -> &'static str {
         match self.engine {
-            Engine::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+            Engine::Postgres(_) | Engine::Ahead(_) => " FOR UPDATE SKIP LOCKED",
             Engine::Sqlite(_) => "",
         }
     }
@@ -107,8 +122,18 @@ impl<'c> Tx<'c> {
     /// saves a round trip during which the session is held. Whoever says so has decided: an error
     /// made of the statement's result no longer takes anything back, and a further statement fails.
     pub fn commit_with_next(&self) {
-        if let Engine::Postgres(link) = self.engine {
-            link.commit_with_next();
+        match self.engine {
+            Engine::Sqlite(_) => {}
+            Engine::Postgres(link) => link.commit_with_next(),
+            Engine::Ahead(foresight) => foresight.decide(),
+        }
+    }
+
+    /// What the closure was read ahead, when it runs without a transaction.
+    pub(crate) const fn foresight(&self) -> Option<&Foresight> {
+        match self.engine {
+            Engine::Ahead(foresight) => Some(foresight),
+            Engine::Sqlite(_) | Engine::Postgres(_) => None,
         }
     }
 
@@ -120,6 +145,7 @@ impl<'c> Tx<'c> {
                 Ok(statement.execute(rusqlite::params_from_iter(values))?)
             }
             Engine::Postgres(link) => link.execute(&self.marked(sql), values),
+            Engine::Ahead(foresight) => Err(foresight.is_unforeseen()),
         }
     }
 
@@ -135,6 +161,7 @@ impl<'c> Tx<'c> {
                 Ok(statement.execute(rusqlite::params_from_iter(values))?)
             }
             Engine::Postgres(link) => link.execute_once(&self.marked(sql), values),
+            Engine::Ahead(foresight) => Err(foresight.is_unforeseen()),
         }
     }
 
@@ -143,6 +170,7 @@ impl<'c> Tx<'c> {
         match self.engine {
             Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
             Engine::Postgres(link) => link.batch(sql),
+            Engine::Ahead(foresight) => Err(foresight.is_unforeseen()),
         }
     }
 
@@ -167,6 +195,8 @@ impl<'c> Tx<'c> {
                 let rows = link.query(&self.marked(sql), values)?;
                 rows.iter().map(|row| read(&Row::Postgres(row))).collect()
             }
+            // What is read ahead is one row.
+            Engine::Ahead(foresight) => Err(foresight.is_unforeseen()),
         }
     }
 
@@ -188,6 +218,10 @@ impl<'c> Tx<'c> {
                 rows.first()
                     .map(|row| read(&Row::Postgres(row)))
                     .transpose()
+            }
+            Engine::Ahead(foresight) => {
+                let row = foresight.answer(sql, values)?;
+                row.map(|row| read(&row)).transpose()
             }
         }
     }

@@ -10,15 +10,31 @@ use tenure_protocol::Timestamp;
 use tokio_postgres::types::{IsNull, ToSql as PgToSql, Type, to_sql_checked};
 
 /// A parameter. SQL texts number them `$1`, `$2`, … in the order of their first appearance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'v> {
     Null,
     Int(i64),
-    Text(&'v str),
-    Blob(&'v [u8]),
+    Text(Cow<'v, str>),
+    Blob(Cow<'v, [u8]>),
     /// A column of many rows, for `unnest`: PostgreSQL alone has it.
     Ints(Vec<i64>),
-    Texts(Vec<&'v str>),
+    Texts(Vec<Cow<'v, str>>),
+}
+
+impl Value<'_> {
+    /// The same, borrowing nothing: for a statement that is sent later.
+    pub(crate) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(i) => Value::Int(i),
+            Self::Text(t) => Value::Text(t.into_owned().into()),
+            Self::Blob(b) => Value::Blob(b.into_owned().into()),
+            Self::Ints(all) => Value::Ints(all),
+            Self::Texts(all) => {
+                Value::Texts(all.into_iter().map(|t| t.into_owned().into()).collect())
+            }
+        }
+    }
 }
 
 /// PostgreSQL's text has no NUL. What a stranger sends with one must not be a failure, so it is stored
@@ -58,7 +74,7 @@ impl PgToSql for Value<'_> {
             Self::Int(i) if *ty == Type::INT4 => PgToSql::to_sql(&i32::try_from(*i)?, ty, out),
             Self::Int(i) => PgToSql::to_sql(i, ty, out),
             Self::Text(t) => PgToSql::to_sql(&without_nul(t), ty, out),
-            Self::Blob(b) => PgToSql::to_sql(b, ty, out),
+            Self::Blob(b) => PgToSql::to_sql(&b.as_ref(), ty, out),
             Self::Ints(all) => PgToSql::to_sql(all, ty, out),
             Self::Texts(all) => {
                 let all: Vec<Cow<'_, str>> = all.iter().map(|t| without_nul(t)).collect();
@@ -96,25 +112,25 @@ impl From<Timestamp> for Value<'_> {
 
 impl<'v> From<&'v str> for Value<'v> {
     fn from(value: &'v str) -> Self {
-        Self::Text(value)
+        Self::Text(value.into())
     }
 }
 
 impl<'v> From<&'v String> for Value<'v> {
     fn from(value: &'v String) -> Self {
-        Self::Text(value)
+        Self::Text(value.into())
     }
 }
 
 impl<'v> From<&'v [u8]> for Value<'v> {
     fn from(value: &'v [u8]) -> Self {
-        Self::Blob(value)
+        Self::Blob(value.into())
     }
 }
 
 impl<'v, const N: usize> From<&'v [u8; N]> for Value<'v> {
     fn from(value: &'v [u8; N]) -> Self {
-        Self::Blob(value)
+        Self::Blob(value.as_slice().into())
     }
 }
 

@@ -2,9 +2,13 @@
 //! closure. Whoever changes a session holds its row (`SELECT … FOR UPDATE`, see `rows/session.rs`).
 
 mod connect;
+mod dial;
+mod lanes;
 mod link;
 mod listen;
 mod migrate;
+mod optimistic;
+mod outage;
 mod pool;
 mod tell;
 mod worker;
@@ -14,9 +18,9 @@ pub(crate) use link::Link;
 
 use crate::StoreError;
 use crate::job::Job;
-use crate::notice::{Notice, Notices};
+use crate::notice::Notices;
+use lanes::Lanes;
 use pool::Pool;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,6 +34,8 @@ pub struct PostgresOptions {
     pub connections: usize,
     /// Connections for those that only read, so that neither kind waits for the other.
     pub readers: usize,
+    /// Connections that requests share for statements that stand alone.
+    pub lanes: usize,
     /// How long a transaction may take, waiting for a connection included.
     pub deadline: Duration,
     pub connect_timeout: Duration,
@@ -43,6 +49,7 @@ impl PostgresOptions {
             url: url.to_owned(),
             connections: 16,
             readers: 8,
+            lanes: 8,
             deadline: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
             queue: 10_000,
@@ -61,8 +68,9 @@ pub(crate) struct Engine {
 struct Senders {
     write: Arc<Pool>,
     read: Arc<Pool>,
+    lanes: Arc<Lanes>,
     /// Dropped with the others: the telling thread ends when the workers are gone, too.
-    _tell: SyncSender<Notice>,
+    shared: worker::Shared,
 }
 
 /// Also where nobody closes the engine: threads that nobody can hand anything end with their connections.
@@ -92,9 +100,9 @@ pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine
     let (tell, telling) = tell::spawn(&target)?;
     let shared = worker::Shared {
         target: Arc::clone(&target),
-        outage: Arc::new(worker::Outage::default()),
+        outage: Arc::default(),
         notices: notices.clone(),
-        tell: tell.clone(),
+        tell,
     };
     let mut threads = Vec::new();
     let mut pool = |size: usize| {
@@ -107,10 +115,15 @@ pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine
     let senders = Senders {
         write: pool(options.connections)?,
         read: pool(options.readers)?,
-        _tell: tell,
+        lanes: Arc::new(Lanes::new(
+            &target,
+            &shared.outage,
+            options.lanes,
+            options.queue,
+        )),
+        shared,
     };
     threads.push(telling);
-    drop(shared);
     Ok(Engine {
         listener: listen::spawn(&target, notices)?,
         target,
@@ -125,15 +138,21 @@ impl Engine {
         self.target.describe()
     }
 
-    pub(crate) fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
+    /// Something of what is there until the engine is closed.
+    fn with_senders<T>(&self, take: impl FnOnce(&Senders) -> T) -> Result<T, StoreError> {
         let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        let senders = senders.as_ref().ok_or(StoreError::Closed)?;
-        let pool = match mode {
-            Mode::Read => &senders.read,
-            Mode::Write => &senders.write,
-        };
+        senders.as_ref().map(take).ok_or(StoreError::Closed)
+    }
+
+    pub(crate) fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
         let since = Instant::now();
-        pool.submit(Queued { job, mode, since })
+        self.with_senders(|senders| {
+            let pool = match mode {
+                Mode::Read => &senders.read,
+                Mode::Write => &senders.write,
+            };
+            pool.submit(Queued { job, mode, since })
+        })?
     }
 
     pub(crate) fn close(&self) {

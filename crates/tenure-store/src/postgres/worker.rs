@@ -3,37 +3,15 @@
 
 use super::connect::Target;
 use super::link::Link;
+use super::outage::Outage;
 use super::pool::Pool;
 use super::{Mode, Queued};
 use crate::notice::{Notice, Notices};
 use crate::{StoreError, Tx};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-/// After a failed connection attempt nobody tries again for this long: waiting requests hear at once
-/// that the database is away, instead of each waiting for an attempt of its own.
-const PAUSE: Duration = Duration::from_millis(200);
-
-/// Shared by the pool: since when the database cannot be reached.
-#[derive(Default)]
-pub(super) struct Outage(Mutex<Option<(Instant, StoreError)>>);
-
-impl Outage {
-    fn current(&self) -> Option<StoreError> {
-        let outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outage
-            .as_ref()
-            .filter(|(at, _)| at.elapsed() < PAUSE)
-            .map(|(_, error)| error.clone())
-    }
-
-    fn begin(&self, error: &StoreError) {
-        let mut outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *outage = Some((Instant::now(), error.clone()));
-    }
-}
+use std::time::Instant;
 
 /// What the threads of an engine have in common.
 #[derive(Clone)]
@@ -42,6 +20,18 @@ pub(super) struct Shared {
     pub(super) outage: Arc<Outage>,
     pub(super) notices: Notices,
     pub(super) tell: SyncSender<Notice>,
+}
+
+impl Shared {
+    /// What a transaction told, once it has committed: here at once, elsewhere soon.
+    pub(super) fn told(&self, notices: Vec<Notice>) {
+        for notice in notices {
+            self.notices.send(notice);
+            if self.tell.try_send(notice).is_err() {
+                tracing::debug!("other servers are told too slowly: they look by themselves");
+            }
+        }
+    }
 }
 
 pub(super) fn spawn(shared: &Shared, pool: &Arc<Pool>) -> Result<JoinHandle<()>, StoreError> {
@@ -100,12 +90,7 @@ impl Worker {
             self.link = None;
         }
         job.finish(outcome);
-        for notice in told {
-            self.shared.notices.send(notice);
-            if self.shared.tell.try_send(notice).is_err() {
-                tracing::debug!("other servers are told too slowly: they look by themselves");
-            }
-        }
+        self.shared.told(told);
     }
 
     /// A connection with an open transaction. One that was idle while the server restarted is
@@ -125,12 +110,8 @@ impl Worker {
     }
 
     fn connect(&self, deadline: Instant) -> Result<Link, StoreError> {
-        if let Some(error) = self.shared.outage.current() {
-            return Err(error);
-        }
-        Link::connect(&self.shared.target, deadline).inspect_err(|error| {
-            tracing::warn!(%error, "the database cannot be reached");
-            self.shared.outage.begin(error);
-        })
+        self.shared.outage.check()?;
+        Link::connect(&self.shared.target, deadline)
+            .inspect_err(|error| self.shared.outage.begin(error))
     }
 }

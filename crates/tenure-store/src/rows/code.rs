@@ -12,6 +12,9 @@ pub(super) const COLUMNS: &str = "codes.body, codes.consumed_at";
 pub(super) const INSERT: &str =
     "INSERT INTO codes (sid, hash, expires_at, consumed_at, body) VALUES ($1, $2, $3, $4, $5)";
 
+/// The types of [`INSERT`]'s parameters.
+pub(super) const TYPES: [&str; 5] = ["BYTEA", "BYTEA", "BIGINT", "BIGINT", "TEXT"];
+
 pub(super) fn insert_values<'v>(code: &'v Code, body: &'v str) -> Vec<Value<'v>> {
     vec![
         code.sid.as_bytes().into(),

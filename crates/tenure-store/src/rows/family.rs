@@ -1,5 +1,6 @@
 //! Refresh token families: one row each, however long they live.
 
+use super::ahead;
 use super::user::{self, UserRow};
 use super::{corrupt, end_values, fixed, from_json, id, read_end, to_json};
 use crate::value::{Row, Value};
@@ -15,6 +16,12 @@ pub(super) const COLUMNS: &str = "sid, family_id, client_id, user_id, kind, secr
 /// How many they are: a joined table's columns follow.
 const WIDTH: usize = 18;
 
+/// Of which type they are.
+pub(super) const TYPES: [&str; WIDTH] = [
+    "BYTEA", "BYTEA", "TEXT", "TEXT", "TEXT", "BYTEA", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+    "BIGINT", "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT",
+];
+
 /// The columns for a query of several tables.
 pub(super) fn qualified() -> String {
     format!("families.{}", COLUMNS.replace(", ", ", families."))
@@ -26,6 +33,12 @@ pub(super) const UPDATE: &str = "UPDATE families SET key_id = $1, generation = $
      ended_at = $7, end_reason = $8, end_by = $9, end_from = $10, end_rule = $11 \
      WHERE sid = $12 AND family_id = $13 AND generation = $14 \
      AND CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END = 1";
+
+/// With [`UPDATE`], parameters 15 to 19: the family still is what was read ahead. No equality, as for
+/// sessions.
+pub(super) const AS_READ: &str = "key_id IS NOT DISTINCT FROM $15 \
+     AND last_exchanged_at IS NOT DISTINCT FROM $16 AND idle_deadline IS NOT DISTINCT FROM $17 \
+     AND absolute_deadline IS NOT DISTINCT FROM $18 AND history IS NOT DISTINCT FROM $19";
 
 /// Fixed at the family's birth.
 #[derive(Serialize, Deserialize)]
@@ -123,6 +136,10 @@ impl Tx<'_> {
     /// the database decides the winner (lesson CVE-2026-1035). `false`: somebody else was first.
     pub fn update_family(&self, family: &Family, expected: u32) -> Result<bool, StoreError> {
         let history = history(family)?;
+        if let Some(foresight) = self.foresight() {
+            ahead::advance_alone(foresight, (family, &history, expected))?;
+            return Ok(true);
+        }
         let changed = self.execute(UPDATE, &update_values(family, &history, expected))?;
         Ok(changed == 1)
     }
@@ -200,6 +217,20 @@ pub(super) fn update_values<'v>(
         family.family_id.as_bytes().into(),
         i64::from(expected).into(),
     ]
+}
+
+/// The parameters of [`AS_READ`], for the family whose columns begin at `first`.
+pub(super) fn as_read_values(
+    row: &Row<'_>,
+    first: usize,
+) -> Result<Vec<Value<'static>>, StoreError> {
+    Ok(vec![
+        row.int(first + 6)?.into(),
+        row.int(first + 8)?.into(),
+        row.optional_int(first + 9)?.into(),
+        row.optional_int(first + 10)?.into(),
+        Value::Text(row.text(first + 12)?.into()),
+    ])
 }
 
 pub(super) fn body(family: &Family) -> Result<String, StoreError> {

@@ -7,8 +7,9 @@
 use super::session::{COLUMNS, WIDTH, read};
 use super::user::{self, UserRow};
 use super::{code, family};
+use crate::ahead::Foresight;
 use crate::value::{Row, Value};
-use crate::{StoreError, Tx};
+use crate::{ReadAhead, StoreError, Tx};
 use std::sync::LazyLock;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
@@ -67,6 +68,45 @@ static WITH_FAMILY: LazyLock<Query> =
 
 static WITH_CODE: LazyLock<Query> = LazyLock::new(|| Query::beside("codes", code::COLUMNS, "hash"));
 
+impl ReadAhead {
+    fn of(query: &'static Query, values: impl IntoIterator<Item = Value<'static>>) -> Self {
+        Self {
+            text: &query.plain,
+            values: values.into_iter().collect(),
+        }
+    }
+
+    /// What [`Tx::session_and_user`] asks.
+    pub fn session_and_user(sid: &Sid) -> Self {
+        Self::of(&WITH_USER, [Value::from(sid.as_bytes()).into_owned()])
+    }
+
+    /// What [`Tx::session_and_family`] asks.
+    pub fn session_and_family(sid: &Sid, family_id: &FamilyId) -> Self {
+        let values: [Value<'_>; 2] = [sid.as_bytes().into(), family_id.as_bytes().into()];
+        Self::of(&WITH_FAMILY, values.map(Value::into_owned))
+    }
+
+    /// What [`Tx::session_and_code`] asks.
+    pub fn session_and_code(sid: &Sid, hash: &[u8; 32]) -> Self {
+        let values: [Value<'_>; 2] = [sid.as_bytes().into(), hash.into()];
+        Self::of(&WITH_CODE, values.map(Value::into_owned))
+    }
+}
+
+/// Where a family begins in a row of [`Tx::session_and_family`].
+pub(super) const FAMILY: usize = WIDTH + user::WIDTH;
+
+/// The row of [`Tx::session_and_family`], where it was read ahead.
+pub(super) fn family_ahead(foresight: &Foresight) -> Result<Row<'_>, StoreError> {
+    foresight.row_of(&[&WITH_FAMILY.plain])
+}
+
+/// The row of whatever was read ahead that begins with a session: all that there is.
+pub(super) fn session_ahead(foresight: &Foresight) -> Result<Row<'_>, StoreError> {
+    foresight.row_of(&[&WITH_USER.plain, &WITH_FAMILY.plain, &WITH_CODE.plain])
+}
+
 impl Tx<'_> {
     /// A session and its user.
     pub fn session_and_user(&self, sid: &Sid) -> Result<Option<SessionAndUser>, StoreError> {
@@ -83,7 +123,7 @@ impl Tx<'_> {
     ) -> Result<Option<(SessionAndUser, Family)>, StoreError> {
         let key = [sid.as_bytes().into(), family_id.as_bytes().into()];
         self.query_first(WITH_FAMILY.text(self), &key, |row| {
-            let family = family::read_at(row, WIDTH + user::WIDTH)?;
+            let family = family::read_at(row, FAMILY)?;
             Ok((session_and_user(row)?, family))
         })
     }

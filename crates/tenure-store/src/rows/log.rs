@@ -46,7 +46,9 @@ impl Tx<'_> {
         if !self.is_postgres() {
             return entries.iter().try_for_each(|entry| self.insert_log(entry));
         }
-        let texts = |of: fn(&LogRow) -> &str| Value::Texts(entries.iter().map(of).collect());
+        let texts = |of: fn(&LogRow) -> &str| {
+            Value::Texts(entries.iter().map(|entry| of(entry).into()).collect())
+        };
         let values = [
             texts(|entry| &entry.log_id),
             Value::Ints(entries.iter().map(|entry| entry.at.millis()).collect()),

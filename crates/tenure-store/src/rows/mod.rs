@@ -1,5 +1,6 @@
 //! One file for each kind of row: its queries, as methods of [`crate::Tx`].
 
+mod ahead;
 mod code;
 mod confirm;
 mod delivery;

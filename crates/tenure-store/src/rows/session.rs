@@ -26,6 +26,16 @@ pub(super) const UPDATE: &str = "UPDATE sessions SET secret_hash = $1, authentic
      due_at = CASE WHEN due_at > $4 THEN $4 ELSE due_at END \
      WHERE sid = $12 AND CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END = 1";
 
+/// A session that has not ended, as [`UPDATE`] says it.
+pub(super) const LIVES: &str = "CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END = 1";
+
+/// With [`UPDATE`], parameters 13 to 18: the session still is what was read ahead. No equality, which
+/// the planner might take for the address of the row where a deadline has an index.
+pub(super) const AS_READ: &str = "secret_hash IS NOT DISTINCT FROM $13 \
+     AND authenticated_at IS NOT DISTINCT FROM $14 AND last_active_at IS NOT DISTINCT FROM $15 \
+     AND idle_deadline IS NOT DISTINCT FROM $16 AND absolute_deadline IS NOT DISTINCT FROM $17 \
+     AND body IS NOT DISTINCT FROM $18";
+
 /// A relying party takes part, parameters 1 to 3.
 pub(super) const SEE: &str = "INSERT INTO participants (sid, client_id, first_seen_at, last_seen_at) \
      VALUES ($1, $2, $3, $3) \
@@ -138,7 +148,9 @@ impl Tx<'_> {
     /// Sessions in the order of their ids.
     pub fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
         let after = filter.after.map(|sid| *sid.as_bytes());
-        let after: Value<'_> = after.as_ref().map_or(Value::Blob(&[]), Value::from);
+        let after: Value<'_> = after
+            .as_ref()
+            .map_or(Value::Blob((&[]).into()), Value::from);
         let alive = filter.alive_at.map_or(i64::MIN, Timestamp::millis);
         let ended = i64::from(filter.alive_at.is_none());
         match &filter.user_id {
@@ -177,7 +189,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<i64, StoreError> {
         let top = [0xff_u8; 17];
-        let to = to.map_or(Value::Blob(&top), |sid| sid.as_bytes().into());
+        let to = to.map_or(Value::from(&top), |sid| sid.as_bytes().into());
         let count = self.query_first(
             "SELECT count(*) FROM sessions WHERE sid >= $1 AND sid < $2 AND ended_at IS NULL \
              AND idle_deadline > $3 AND absolute_deadline > $3",
@@ -373,6 +385,18 @@ pub(super) fn update_values<'v>(session: &'v Session, body: &'v str) -> Vec<Valu
         rule,
         session.sid.as_bytes().into(),
     ]
+}
+
+/// The parameters of [`AS_READ`].
+pub(super) fn as_read_values(row: &Row<'_>) -> Result<Vec<Value<'static>>, StoreError> {
+    Ok(vec![
+        Value::Blob(row.blob(2)?.into()),
+        row.int(4)?.into(),
+        row.int(5)?.into(),
+        row.int(6)?.into(),
+        row.int(7)?.into(),
+        Value::Text(row.text(8)?.into()),
+    ])
 }
 
 pub(super) fn must_be_one(session: &Session, changed: usize) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 //! which costs it nothing; PostgreSQL gets them as one, since each would be a round trip.
 
 use super::session::must_be_one;
-use super::{code, delivery, family, log, session, to_json};
+use super::{ahead, code, delivery, family, log, session, to_json};
 use crate::value::Value;
 use crate::{LogRow, Notice, StoreError, Tx};
 use tenure_protocol::Timestamp;
@@ -20,7 +20,8 @@ struct Together<'v> {
 impl<'v> Together<'v> {
     /// Adds a statement whose parameters are numbered from 1.
     fn add(&mut self, sql: &str, values: Vec<Value<'v>>) {
-        self.parts.push(renumber(sql, self.values.len()));
+        self.parts
+            .push(renumber(sql, self.values.len().cast_signed()));
         self.values.extend(values);
     }
 
@@ -39,14 +40,14 @@ impl<'v> Together<'v> {
 }
 
 /// `$n` becomes `$(n + by)`.
-fn renumber(sql: &str, by: usize) -> String {
+pub(super) fn renumber(sql: &str, by: isize) -> String {
     let mut parts = sql.split('$');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, rest) = part.split_at(digits);
         let number: usize = number.parse().unwrap_or(0);
-        out.push_str(&format!("${}{rest}", number + by));
+        out.push_str(&format!("${}{rest}", number.saturating_add_signed(by)));
     }
     out
 }
@@ -68,6 +69,11 @@ impl Tx<'_> {
         }
         let body = session::body(session)?;
         let code_body = code.map(to_json).transpose()?.unwrap_or_default();
+        if let Some(foresight) = self.foresight() {
+            let code = code.map(|code| code::insert_values(code, &code_body));
+            let seen = (client_id, now);
+            return ahead::authorize(foresight, (session, &body), seen, code);
+        }
         let mut all = Together::default();
         all.add(session::UPDATE, session::update_values(session, &body));
         all.add(
@@ -110,6 +116,11 @@ impl Tx<'_> {
     /// A code is used up, and the family that it begets is born. `false`: it was used before, and
     /// nothing happened. `code.consumed_at` must be set.
     pub fn redeem_code(&self, code: &Code, family: Option<&Family>) -> Result<bool, StoreError> {
+        if let Some(foresight) = self.foresight() {
+            code::must_have_instant(code)?;
+            ahead::redeem(foresight, code, family)?;
+            return Ok(true);
+        }
         let Some(family) = family.filter(|_| self.is_postgres()) else {
             let won = self.consume_code(code)?;
             if let (true, Some(family)) = (won, family) {
@@ -156,6 +167,10 @@ impl Tx<'_> {
         }
         let history = family::history(family)?;
         let body = session::body(session)?;
+        if let Some(foresight) = self.foresight() {
+            ahead::advance_both(foresight, (family, &history, expected), (session, &body))?;
+            return Ok(true);
+        }
         let mut all = Together::default();
         all.add(
             family::UPDATE,

@@ -202,8 +202,8 @@ impl Cell {
         match self {
             Self::Null => Value::Null,
             Self::Int(i) => Value::Int(*i),
-            Self::Text(text) => Value::Text(text),
-            Self::Blob(bytes) => Value::Blob(bytes),
+            Self::Text(text) => Value::Text(text.into()),
+            Self::Blob(bytes) => Value::Blob(bytes.into()),
         }
     }
 }

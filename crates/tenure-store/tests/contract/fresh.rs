@@ -36,6 +36,14 @@ impl Fresh {
         Self::with(Engine::Postgres { url })
     }
 
+    /// Another database of the same engine.
+    pub fn another(&self) -> Self {
+        match self.engine {
+            Engine::Sqlite => Self::sqlite(),
+            Engine::Postgres { .. } => Self::postgres(),
+        }
+    }
+
     fn with(engine: Engine) -> Self {
         let guard = tempfile::tempdir().unwrap();
         Self {
@@ -77,6 +85,11 @@ impl Fresh {
         self.wait_until("wait_event_type = 'Lock'", 2);
     }
 
+    /// Until somebody waits for a row in a transaction of its own, and not in a statement that stands alone.
+    pub fn wait_until_somebody_waits_in_a_transaction(&self) {
+        self.wait_until("wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'", 1);
+    }
+
     /// Until nobody is connected any more but who asks. The embedded engine has no connections to give up.
     pub fn wait_until_all_have_gone(&self) {
         self.wait_until("pid <> pg_backend_pid()", 0);
@@ -111,6 +124,7 @@ impl Fresh {
                 // Many tests share the cluster.
                 connections: 4,
                 readers: 2,
+                lanes: 3,
                 ..PostgresOptions::new(url)
             })),
         }

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod ahead;
 mod clock;
 mod compare_and_set;
 mod concurrency;
@@ -134,6 +135,14 @@ contract! {
         a_last_statement_that_fails_takes_everything_back
         nothing_follows_the_last_statement
         entries_of_a_batch_are_stored_as_they_are
+    }
+    ahead {
+        what_was_foreseen_runs_once_and_is_told
+        an_authorization_and_the_exchange_of_its_code
+        what_was_not_foreseen_is_done_all_the_same
+        a_refusal_and_a_panic_change_nothing
+        many_exchanges_at_once_are_one_after_the_other
+        a_closed_store_says_so_here_too
     }
     transactions {
         an_err_rolls_back_only_its_own_closure

@@ -130,6 +130,7 @@ fn started<T>(future: impl Future<Output = Result<T, StoreError>> + Send + 'stat
 
 pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .unwrap()
         .block_on(future)

@@ -10,7 +10,7 @@ use tenure_protocol::authorize::{Facts, Step, next_step};
 use tenure_protocol::code::{CODE_LIFETIME, Code};
 use tenure_protocol::scope::{self, Ground};
 use tenure_protocol::session::{EndReason, Session};
-use tenure_store::{StoreError, Tx, UserRow};
+use tenure_store::{ReadAhead, StoreError, Tx, UserRow};
 
 /// How far a transaction got.
 pub enum Advance {
@@ -30,13 +30,21 @@ pub struct Issued {
 }
 
 pub async fn advance(context: &Context) -> Result<Advance, StoreError> {
-    if context.cookie.is_none() {
+    let Some(cookie) = &context.cookie else {
         // Nothing to load and nothing to change: a silent request of a stranger stays cheap.
         return Ok(without_session(context));
-    }
+    };
+    let ahead = ReadAhead::session_and_user(&cookie.sid);
+    // What was pushed is used up, and a consent is looked up: more than one look.
+    let foresees = context.client.client.is_first_party && context.transaction.pushed.is_none();
     let context = context.clone();
     let store = context.app.store.clone();
-    store.write(move |tx| advance_in(tx, &context)).await
+    let work = move |tx: &Tx<'_>| advance_in(tx, &context);
+    if foresees {
+        store.write_optimistically(ahead, work).await
+    } else {
+        store.write(work).await
+    }
 }
 
 fn without_session(context: &Context) -> Advance {

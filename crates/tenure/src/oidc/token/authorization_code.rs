@@ -14,7 +14,7 @@ use tenure_protocol::refresh::{Family, FamilyKind, Policy, deadlines};
 use tenure_protocol::session::{End, EndReason, Session};
 use tenure_protocol::tokens::ACCESS_TOKEN_LIFETIME;
 use tenure_protocol::{RefusalReason, Sid};
-use tenure_store::{StoreError, Tx, UserRow};
+use tenure_store::{ReadAhead, StoreError, Tx, UserRow};
 
 /// A code's text: the session's id, so that its row is found by primary key, and a secret.
 pub fn encode(sid: &Sid, secret: &[u8; 24]) -> String {
@@ -53,11 +53,9 @@ pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
     };
     let hash = mac::sha256(text.as_bytes());
     let inner = Arc::clone(&request);
-    let outcome = request
-        .app
-        .store
-        .write(move |tx| redeem(tx, &inner, &sid, &hash))
-        .await?;
+    let ahead = ReadAhead::session_and_code(&sid, &hash);
+    let work = move |tx: &Tx<'_>| redeem(tx, &inner, &sid, &hash);
+    let outcome = request.write(ahead, work).await?;
     match outcome {
         Ok(redeemed) => {
             let entry = entry(&request, kind::CODE_EXCHANGED, &sid);

@@ -21,7 +21,7 @@ use tenure_protocol::model::Api;
 use tenure_protocol::params::Params;
 use tenure_protocol::refresh::Origin;
 use tenure_protocol::{OAuthError, RefusalReason, Timestamp};
-use tenure_store::{StoreError, Tx};
+use tenure_store::{ReadAhead, StoreError, Tx};
 
 /// A successful answer (RFC 6749 section 5.1). Absent members are left out, never `null`.
 #[derive(Debug, Serialize)]
@@ -84,6 +84,21 @@ impl TokenRequest {
         let counts = proof.count(tx, &dpop::purpose(credential))?;
         let replayed = RefusalReason::DpopProof(ProofFault::Replayed);
         Ok(if counts { Ok(()) } else { Err(replayed) })
+    }
+
+    /// Runs what decides about the request. A proof is counted, and a third party's consent is looked up:
+    /// such work begins with a transaction, since it needs one anyway.
+    pub async fn write<T, F>(&self, ahead: ReadAhead, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Tx<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
+    {
+        let store = &self.app.store;
+        if self.proof.is_none() && self.client.client.is_first_party {
+            store.write_optimistically(ahead, work).await
+        } else {
+            store.write(work).await
+        }
     }
 
     /// For a request without a proof.

@@ -12,7 +12,7 @@ use tenure_protocol::RefusalReason;
 use tenure_protocol::refresh::{Family, FamilyKind, Outcome, Policy, RefreshToken, decide};
 use tenure_protocol::scope::{self, Ground};
 use tenure_protocol::session::{End, EndReason, Session, UserStanding};
-use tenure_store::{StoreError, Tx, UserRow};
+use tenure_store::{ReadAhead, StoreError, Tx, UserRow};
 
 /// What the transaction decided, for signing and for the log.
 struct Refreshed {
@@ -45,11 +45,9 @@ pub async fn handle(request: TokenRequest) -> Result<TokenResponse, Failure> {
     let knows = |ring: &KeyRing| ring.refresh_key(token.key_id).is_some();
     request.app.ring_with(knows).await;
     let inner = Arc::clone(&request);
-    let outcome = request
-        .app
-        .store
-        .write(move |tx| refresh_in(tx, &inner, &token, asked_scope.as_deref()))
-        .await?;
+    let ahead = ReadAhead::session_and_family(&token.sid, &token.family_id);
+    let work = move |tx: &Tx<'_>| refresh_in(tx, &inner, &token, asked_scope.as_deref());
+    let outcome = request.write(ahead, work).await?;
     match outcome {
         Ok(refreshed) => {
             log_success(&request, &refreshed);
@@ -441,13 +439,14 @@ fn log_refusal(
     } else {
         kind::REFRESH_FAILED
     };
-    if alarm {
-        tracing::warn!(family = %family.family_id, generation = token.generation, latest = family.generation,
-            reason = ?refused.reason, "a refresh token was used that must not exist any more");
-    }
     entry(request, code, family)
         .describe(&format!("{:?}", refused.reason))
         .detail("tokenCounter", refused.generation)
         .detail("latestCounter", family.generation)
-        .write(tx, request.now, &request.app.entropy.token(9))
+        .write(tx, request.now, &request.app.entropy.token(9))?;
+    if alarm {
+        tracing::warn!(family = %family.family_id, generation = token.generation, latest = family.generation,
+            reason = ?refused.reason, "a refresh token was used that must not exist any more");
+    }
+    Ok(())
 }
