@@ -34,8 +34,10 @@ pub fn open_store(database: &DatabaseUrl, pool: Pool, durable: bool) -> anyhow::
     let place = match database {
         DatabaseUrl::Sqlite(path) => Place::Sqlite(path.clone()),
         DatabaseUrl::Postgres(url) => Place::Postgres(PostgresOptions {
-            connections: pool.connections,
+            connections: pool.connections.div_ceil(2),
+            shared_writers: pool.connections / 2,
             readers: pool.connections.div_ceil(2),
+            shared_readers: pool.connections.div_ceil(8),
             deadline: std::time::Duration::from_millis(pool.deadline_ms),
             ..PostgresOptions::new(url)
         }),

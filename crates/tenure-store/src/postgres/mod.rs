@@ -20,6 +20,7 @@ use crate::StoreError;
 use crate::job::Job;
 use crate::notice::Notices;
 use lanes::Lanes;
+use optimistic::Standalone;
 use pool::Pool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -34,8 +35,10 @@ pub struct PostgresOptions {
     pub connections: usize,
     /// Connections for those that only read, so that neither kind waits for the other.
     pub readers: usize,
-    /// Connections that requests share for statements that stand alone.
-    pub lanes: usize,
+    /// Connections that many requests share for looks that stand alone: few, since none of them waits.
+    pub shared_readers: usize,
+    /// The same for changes, each of which waits for its own commit.
+    pub shared_writers: usize,
     /// How long a transaction may take, waiting for a connection included.
     pub deadline: Duration,
     pub connect_timeout: Duration,
@@ -47,9 +50,10 @@ impl PostgresOptions {
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            connections: 16,
+            connections: 8,
             readers: 8,
-            lanes: 8,
+            shared_readers: 2,
+            shared_writers: 8,
             deadline: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
             queue: 10_000,
@@ -68,7 +72,7 @@ pub(crate) struct Engine {
 struct Senders {
     write: Arc<Pool>,
     read: Arc<Pool>,
-    lanes: Arc<Lanes>,
+    standalone: Arc<Standalone>,
     /// Dropped with the others: the telling thread ends when the workers are gone, too.
     shared: worker::Shared,
 }
@@ -112,15 +116,14 @@ pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine
         }
         Ok::<_, StoreError>(pool)
     };
+    let lanes = |size| Lanes::new(&target, &shared.outage, size, options.queue);
     let senders = Senders {
         write: pool(options.connections)?,
         read: pool(options.readers)?,
-        lanes: Arc::new(Lanes::new(
-            &target,
-            &shared.outage,
-            options.lanes,
-            options.queue,
-        )),
+        standalone: Arc::new(Standalone {
+            looks: lanes(options.shared_readers),
+            changes: lanes(options.shared_writers),
+        }),
         shared,
     };
     threads.push(telling);

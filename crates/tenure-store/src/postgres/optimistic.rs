@@ -11,6 +11,12 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_postgres::Row;
 
+/// Connections for statements that stand alone: those that look wait for nobody's commit.
+pub(super) struct Standalone {
+    pub(super) looks: Lanes,
+    pub(super) changes: Lanes,
+}
+
 impl Engine {
     /// `None`: it needs a transaction, and nothing has happened yet.
     pub(crate) async fn without_transaction<T>(
@@ -18,8 +24,8 @@ impl Engine {
         ahead: ReadAhead,
         work: &(impl Fn(&Tx<'_>) -> Result<T, StoreError> + Sync),
     ) -> Result<Option<T>, StoreError> {
-        let lanes = self.with_senders(|senders| Arc::clone(&senders.lanes))?;
-        let deadline = lanes.deadline();
+        let lanes = self.with_senders(|senders| Arc::clone(&senders.standalone))?;
+        let deadline = lanes.changes.deadline();
         match optimistic(&lanes, ahead, work, deadline).await {
             Ok(Some((result, told))) => {
                 // Once closed there is nobody to tell; it is done all the same.
@@ -33,12 +39,12 @@ impl Engine {
 }
 
 async fn optimistic<T>(
-    lanes: &Lanes,
+    lanes: &Standalone,
     ahead: ReadAhead,
     work: &(impl Fn(&Tx<'_>) -> Result<T, StoreError> + Sync),
     deadline: Instant,
 ) -> Result<Option<(T, Vec<Notice>)>, Failure> {
-    let row = read(lanes, &ahead, deadline).await?;
+    let row = read(&lanes.looks, &ahead, deadline).await?;
     let (result, outcome, told) = foresee(Foresight::new(ahead, row), work);
     let change = match outcome {
         Foreseen::Unforeseen => return Ok(None),
@@ -47,7 +53,10 @@ async fn optimistic<T>(
     };
     let result = result.map_err(Failure::Other)?;
     if let Some(change) = change {
-        let rows = lanes.ask(change.text, &change.values, deadline).await?;
+        let rows = lanes
+            .changes
+            .ask(change.text, &change.values, deadline)
+            .await?;
         let made = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
         if made.map_err(|error| Failure::Other(error.into()))? != Some(1) {
             return Err(Failure::Conflict);

@@ -124,7 +124,8 @@ impl Fresh {
                 // Many tests share the cluster.
                 connections: 4,
                 readers: 2,
-                lanes: 3,
+                shared_readers: 2,
+                shared_writers: 3,
                 ..PostgresOptions::new(url)
             })),
         }

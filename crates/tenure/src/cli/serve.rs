@@ -38,7 +38,8 @@ pub struct Args {
         hide_env_values = true
     )]
     database: Option<String>,
-    /// Connections to PostgreSQL for transactions that write; half as many read
+    /// Connections to PostgreSQL that write: half of them for one transaction each, half shared; about half
+    /// as many read
     #[arg(long, value_name = "N")]
     database_connections: Option<usize>,
     /// How long a transaction on PostgreSQL may take, in milliseconds
