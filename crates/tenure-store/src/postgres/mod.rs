@@ -9,7 +9,6 @@ mod listen;
 mod migrate;
 mod optimistic;
 mod outage;
-mod pool;
 mod tell;
 mod worker;
 
@@ -21,7 +20,7 @@ use crate::job::Job;
 use crate::notice::Notices;
 use lanes::Lanes;
 use optimistic::Standalone;
-use pool::Pool;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -70,19 +69,11 @@ pub(crate) struct Engine {
 }
 
 struct Senders {
-    write: Arc<Pool>,
-    read: Arc<Pool>,
+    write: SyncSender<Queued>,
+    read: SyncSender<Queued>,
     standalone: Arc<Standalone>,
     /// Dropped with the others: the telling thread ends when the workers are gone, too.
     shared: worker::Shared,
-}
-
-/// Also where nobody closes the engine: threads that nobody can hand anything end with their connections.
-impl Drop for Senders {
-    fn drop(&mut self) {
-        self.write.close();
-        self.read.close();
-    }
 }
 
 /// A closure that waits for a connection.
@@ -110,11 +101,12 @@ pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine
     };
     let mut threads = Vec::new();
     let mut pool = |size: usize| {
-        let pool = Arc::new(Pool::new(options.queue));
+        let (sender, queue) = sync_channel(options.queue);
+        let queue: Arc<Mutex<Receiver<Queued>>> = Arc::new(Mutex::new(queue));
         for _ in 0..size.max(1) {
-            threads.push(worker::spawn(&shared, &pool)?);
+            threads.push(worker::spawn(&shared, &queue)?);
         }
-        Ok::<_, StoreError>(pool)
+        Ok::<_, StoreError>(sender)
     };
     let lanes = |size| Lanes::new(&target, &shared.outage, size, options.queue);
     let senders = Senders {
@@ -150,11 +142,15 @@ impl Engine {
     pub(crate) fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
         let since = Instant::now();
         self.with_senders(|senders| {
-            let pool = match mode {
+            let sender = match mode {
                 Mode::Read => &senders.read,
                 Mode::Write => &senders.write,
             };
-            pool.submit(Queued { job, mode, since })
+            let sent = sender.try_send(Queued { job, mode, since });
+            sent.map_err(|error| match error {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            })
         })?
     }
 

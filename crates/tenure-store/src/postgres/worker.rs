@@ -4,12 +4,11 @@
 use super::connect::Target;
 use super::link::Link;
 use super::outage::Outage;
-use super::pool::Pool;
 use super::{Mode, Queued};
 use crate::notice::{Notice, Notices};
 use crate::{StoreError, Tx};
-use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -34,17 +33,22 @@ impl Shared {
     }
 }
 
-pub(super) fn spawn(shared: &Shared, pool: &Arc<Pool>) -> Result<JoinHandle<()>, StoreError> {
+pub(super) fn spawn(
+    shared: &Shared,
+    queue: &Arc<Mutex<Receiver<Queued>>>,
+) -> Result<JoinHandle<()>, StoreError> {
     let mut worker = Worker {
         shared: shared.clone(),
         link: None,
     };
-    let pool = Arc::clone(pool);
+    let queue = Arc::clone(queue);
     std::thread::Builder::new()
         .name("tenure-postgres".to_owned())
         .spawn(move || {
-            let bell = Arc::default();
-            while let Some(queued) = pool.next(&bell) {
+            loop {
+                // The lock is held while waiting: one idle thread waits on the channel, the others on the lock.
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(queued) = next else { return };
                 worker.serve(queued);
             }
         })
