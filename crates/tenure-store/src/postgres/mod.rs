@@ -1,5 +1,6 @@
 //! The engine for many servers: a pool of threads, each owning a connection, one transaction for each
-//! closure. Whoever changes a session holds its row (`SELECT … FOR UPDATE`, see `rows/session.rs`).
+//! closure. Whoever changes a session there holds its row (`SELECT … FOR UPDATE`, see `rows/session.rs`).
+//! Beside them, connections that requests share for statements that stand alone (`optimistic.rs`).
 
 mod connect;
 mod dial;
