@@ -11,6 +11,7 @@
 )]
 
 mod ahead;
+mod ahead_races;
 mod clock;
 mod compare_and_set;
 mod concurrency;
