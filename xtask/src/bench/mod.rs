@@ -20,7 +20,7 @@ use anyhow::Context;
 use limits::Needs;
 use load::Load;
 use report::{Figure, Report};
-use server::{Seed, Server};
+use server::{Cores, Seed, Server};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -281,10 +281,18 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// One server and two on the same database, in turn.
+    /// One server and two on the same database, in turn: with all cores for each of them, where the
+    /// machine is what both share, and with half of the cores for each, as if each had a machine.
     async fn several_servers(&self, report: &mut Report) -> anyhow::Result<()> {
-        let first = Server::start(self.engine, &Seed::sessions(10_000))?;
-        let second = first.beside()?;
+        report.two_to_one = Some(self.two_to_one(Cores::All, Cores::All).await?);
+        let halves = (Cores::FirstHalf, Cores::SecondHalf);
+        report.two_to_one_of_their_own = Some(self.two_to_one(halves.0, halves.1).await?);
+        Ok(())
+    }
+
+    async fn two_to_one(&self, of_one: Cores, of_other: Cores) -> anyhow::Result<f64> {
+        let first = Server::start_on(self.engine, &Seed::sessions(10_000), of_one)?;
+        let second = first.beside(of_other)?;
         let one = refreshing(&[&first], "bench-spa");
         // The same pool of tokens, so that no token is used twice.
         let two = Load {
@@ -292,8 +300,7 @@ impl Bench<'_> {
             ..one.clone()
         };
         let [one, two] = load::in_turn([&one, &two], self.duration).await?;
-        report.two_to_one = Some(two / one);
-        Ok(())
+        Ok(two / one)
     }
 
     /// Rows that have expired and wait for the sweep must not cost those that live anything.

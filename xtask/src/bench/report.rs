@@ -83,6 +83,8 @@ pub struct Report {
     pub expiry: Option<Expiry>,
     /// The refresh rate of two servers over that of one.
     pub two_to_one: Option<f64>,
+    /// The same where each server has half of the cores.
+    pub two_to_one_of_their_own: Option<f64>,
     /// Expired rows, and the refresh rate beside them over that without.
     pub expired: Option<(u64, f64)>,
 }
@@ -221,12 +223,17 @@ impl Report {
                 expiry.p99_before.as_secs_f64() * 1e3
             )?;
         }
-        if let Some(share) = self.two_to_one {
-            writeln!(
-                out,
-                "refresh with two servers: {:.0} % of that with one",
-                share * 100.0
-            )?;
+        for (share, cores) in [
+            (self.two_to_one, "that share all cores"),
+            (self.two_to_one_of_their_own, "with half of the cores each"),
+        ] {
+            if let Some(share) = share {
+                let share = share * 100.0;
+                writeln!(
+                    out,
+                    "refresh with two servers {cores}: {share:.0} % of that with one"
+                )?;
+            }
         }
         if let Some((rows, share)) = self.expired {
             writeln!(
@@ -261,6 +268,7 @@ impl Report {
                 "all_within_seconds": e.within(1.0), "refreshes_per_second": e.offered,
                 "p99_before_ms": e.p99_before.as_secs_f64() * 1e3, "p99_meanwhile_ms": e.p99_meanwhile.as_secs_f64() * 1e3})),
             "two_servers_to_one": self.two_to_one,
+            "two_servers_to_one_with_half_of_the_cores_each": self.two_to_one_of_their_own,
             "beside_expired_rows": self.expired.map(|(rows, share)| json!({"rows": rows, "share": share})),
         })
         .to_string()

@@ -118,6 +118,11 @@ struct Place {
 
 impl Server {
     pub fn start(engine: &Engine, seed: &Seed) -> anyhow::Result<Self> {
+        Self::start_on(engine, seed, Cores::All)
+    }
+
+    /// The same on some of the machine's cores.
+    pub fn start_on(engine: &Engine, seed: &Seed, cores: Cores) -> anyhow::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
@@ -150,18 +155,18 @@ impl Server {
                 .stdout(Stdio::null()),
         )?;
         let sample = seed.make(&place)?;
-        let mut server = place.serve(port)?;
+        let mut server = place.serve(port, cores)?;
         server.folder = Some(folder);
         server.sample = sample;
         Ok(server)
     }
 
     /// Another server on the same database.
-    pub fn beside(&self) -> anyhow::Result<Self> {
+    pub fn beside(&self, cores: Cores) -> anyhow::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
-        self.place.serve(port)
+        self.place.serve(port, cores)
     }
 
     /// Rows whose time has passed and that wait for the sweep: codes, which are the most numerous.
@@ -260,10 +265,36 @@ fn binary() -> PathBuf {
     root().join("target/release/tenure")
 }
 
+/// Which of the machine's cores a server may use.
+#[derive(Clone, Copy, Debug)]
+pub enum Cores {
+    All,
+    FirstHalf,
+    SecondHalf,
+}
+
+impl Cores {
+    /// The server's program, bound to these cores.
+    fn program(self) -> anyhow::Result<Command> {
+        let all = std::thread::available_parallelism()?.get();
+        let half = (all / 2).max(1);
+        let list = match self {
+            Self::All => return Ok(Command::new(binary())),
+            Self::FirstHalf => format!("0-{}", half - 1),
+            Self::SecondHalf => format!("{}-{}", (all - half).min(half), all - 1),
+        };
+        // Of util-linux, which every Debian has; it becomes the program that it starts.
+        let mut program = Command::new("taskset");
+        program.arg("--cpu-list").arg(list).arg(binary());
+        Ok(program)
+    }
+}
+
 impl Place {
-    fn serve(&self, port: u16) -> anyhow::Result<Server> {
+    fn serve(&self, port: u16, cores: Cores) -> anyhow::Result<Server> {
         let began = Instant::now();
-        let child = Command::new(binary())
+        let child = cores
+            .program()?
             .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
             .args(["--base-url", &self.base_url, "--database", &self.url])
             .arg("--key-file")
