@@ -15,8 +15,7 @@ pub struct ReadAhead {
     pub(crate) values: Vec<Value<'static>>,
 }
 
-/// The one change, to be made if the rows still are what was read: it answers one row with 1 if so, and
-/// otherwise a row with 0, or none, or fails.
+/// The one change, to be made if the rows still are what was read: it answers 1 if so, and otherwise 0.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) text: &'static str,

@@ -6,6 +6,7 @@ use crate::postgres::{self, Mode, PostgresOptions};
 use crate::{Notice, ReadAhead, StoreError, Tx, sqlite};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use tenure_protocol::Timestamp;
 use tokio::sync::broadcast;
 
@@ -68,10 +69,19 @@ enum Engine {
 
 impl Engine {
     fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
+        self.submit_since(job, mode, Instant::now())
+    }
+
+    fn submit_since(
+        &self,
+        job: Box<dyn Job>,
+        mode: Mode,
+        since: Instant,
+    ) -> Result<(), StoreError> {
         match (self, mode) {
             (Self::Sqlite(engine), Mode::Read) => engine.read(job),
             (Self::Sqlite(engine), Mode::Write) => engine.write(job),
-            (Self::Postgres(engine), mode) => engine.submit(job, mode),
+            (Self::Postgres(engine), mode) => engine.submit(job, mode, since),
         }
     }
 }
@@ -163,9 +173,10 @@ impl Store {
     /// with [`Tx::commit_with_next`]. On PostgreSQL it then runs without a transaction: nothing is held
     /// while this process thinks, and the change is made if the rows still are as they were read.
     /// Otherwise `work` runs a second time, in a transaction, and what it made of the first is forgotten.
+    /// A change that was sent is made even if the caller goes away.
     ///
     /// # Errors
-    /// As [`Store::write`].
+    /// As [`Store::write`]; after [`StoreError::Unavailable`] it is not known whether it happened.
     pub async fn write_optimistically<T, F>(
         &self,
         ahead: ReadAhead,
@@ -175,12 +186,16 @@ impl Store {
         T: Send + 'static,
         F: Fn(&Tx<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
     {
+        let since = Instant::now();
         if let Engine::Postgres(engine) = &*self.engine
-            && let Some(done) = engine.without_transaction(ahead, &work).await?
+            && let Some(done) = engine.without_transaction(ahead, &work, since).await?
         {
             return Ok(done);
         }
-        self.write(work).await
+        let (job, answer) = Closure::new(self.marked(work));
+        self.engine
+            .submit_since(Box::new(job), Mode::Write, since)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Runs `work` against a consistent snapshot. It sees every write that was answered before.

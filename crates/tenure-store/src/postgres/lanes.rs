@@ -5,36 +5,39 @@
 use super::Mode;
 use super::connect::Target;
 use super::dial::{connect, judge};
-use super::link::parameters;
+use super::link::{GRACE, parameters};
 use super::outage::Outage;
 use crate::StoreError;
 use crate::value::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::{self, Handle};
+use tokio::sync::Semaphore;
+use tokio::time::error::Elapsed;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row, Statement};
 
-/// A statement that waits for a row that somebody holds makes those behind it wait, so it does not wait
-/// long: whoever asked goes on in a transaction, which has a connection to itself.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// Statements that are on their way on one connection at a time. What was sent cannot be taken back, so
+/// whoever is told that it took too long should, if possible, still be waiting to send.
+const UNDER_WAY: usize = 8;
 
 pub(super) struct Lanes {
     target: Arc<Target>,
     outage: Arc<Outage>,
-    lanes: Vec<Lane>,
+    lanes: Vec<Arc<Lane>>,
     /// Statements that may wait on one before new ones are refused.
     capacity: usize,
 }
 
-#[derive(Default)]
 struct Lane {
     open: Mutex<Option<Arc<Open>>>,
     /// One connects, and the others wait for it.
     connecting: tokio::sync::Mutex<()>,
-    waiting: AtomicUsize,
+    /// Statements that wait or are on their way.
+    busy: AtomicUsize,
+    under_way: Arc<Semaphore>,
 }
 
 struct Open {
@@ -53,13 +56,17 @@ pub(super) enum Failure {
     Other(StoreError),
 }
 
-/// Counted as long as it waits.
-struct Place<'l>(&'l Lane);
+/// Counted as long as it waits or is on its way.
+struct Place(Arc<Lane>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn late() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
 impl Lanes {
@@ -70,10 +77,18 @@ impl Lanes {
         queue: usize,
     ) -> Self {
         let size = size.max(1);
+        let lane = || {
+            Arc::new(Lane {
+                open: Mutex::default(),
+                connecting: tokio::sync::Mutex::default(),
+                busy: AtomicUsize::new(0),
+                under_way: Arc::new(Semaphore::new(UNDER_WAY)),
+            })
+        };
         Self {
             target: Arc::clone(target),
             outage: Arc::clone(outage),
-            lanes: std::iter::repeat_with(Lane::default).take(size).collect(),
+            lanes: std::iter::repeat_with(lane).take(size).collect(),
             capacity: queue.div_ceil(size),
         }
     }
@@ -83,65 +98,63 @@ impl Lanes {
         self.lanes.len()
     }
 
-    pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.target.deadline
-    }
-
-    /// The rows of a statement that is a transaction by itself, by `deadline` or not at all.
+    /// The rows of a statement that is a transaction by itself. It is sent by `deadline` or not at all.
+    /// Once sent it goes on even if nobody waits for it any more, and `then` hears what came of it.
     pub(super) async fn ask(
         &self,
         text: &'static str,
-        values: &[Value<'static>],
+        values: Vec<Value<'static>>,
         deadline: Instant,
+        then: impl FnOnce(&[Row]) + Send + 'static,
     ) -> Result<Vec<Row>, Failure> {
         let place = self.place().map_err(Failure::Other)?;
-        let open = self.open(place.0, deadline).await.map_err(Failure::Other)?;
-        match tokio::time::timeout_at(deadline.into(), open.ask(text, values)).await {
-            Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(error)) if is_conflict(&error) => Err(Failure::Conflict),
-            Ok(Err(error)) => {
-                let (error, broken) = judge(&error, Mode::Write);
-                if broken || open.client.is_closed() {
-                    place.0.give_up(&open);
-                    return Err(Failure::Gone(error));
-                }
-                Err(Failure::Other(error))
-            }
-            Err(_) => {
-                // Those behind it wait for the same answer.
-                place.0.give_up(&open);
-                let late = "the database did not answer in time".to_owned();
-                Err(Failure::Other(StoreError::Unavailable(late)))
-            }
-        }
+        let permit = Arc::clone(&place.0.under_way).acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout_at(deadline.into(), permit).await else {
+            return Err(Failure::Other(late()));
+        };
+        let opened = self.open(&place.0, deadline).await;
+        let open = opened.map_err(Failure::Other)?;
+        let statement = tokio::spawn(async move {
+            let _held = permit;
+            let until = tokio::time::Instant::from_std(deadline + GRACE);
+            let answer = tokio::time::timeout_at(until, open.ask(text, &values)).await;
+            let rows = place.0.judge(&open, answer)?;
+            then(&rows);
+            Ok(rows)
+        });
+        // Cancelled only with its runtime.
+        let ended = |_| Err(Failure::Other(StoreError::Closed));
+        statement.await.unwrap_or_else(ended)
     }
 
     /// The lane on which the fewest wait; of several the first, whose connection is the warmest.
-    fn place(&self) -> Result<Place<'_>, StoreError> {
-        let waiting = |lane: &&Lane| lane.waiting.load(Ordering::Relaxed);
+    fn place(&self) -> Result<Place, StoreError> {
+        let busy = |lane: &&Arc<Lane>| lane.busy.load(Ordering::Relaxed);
         let lane = self
             .lanes
             .iter()
-            .min_by_key(waiting)
+            .min_by_key(busy)
             .ok_or(StoreError::Closed)?;
-        if lane.waiting.fetch_add(1, Ordering::Relaxed) >= self.capacity {
-            drop(Place(lane));
+        let before = lane.busy.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(lane));
+        if before >= self.capacity {
             return Err(StoreError::Overloaded);
         }
-        Ok(Place(lane))
+        Ok(place)
     }
 
     async fn open(&self, lane: &Lane, deadline: Instant) -> Result<Arc<Open>, StoreError> {
         if let Some(open) = lane.usable() {
             return Ok(open);
         }
-        let _turn = lane.connecting.lock().await;
+        let turn = tokio::time::timeout_at(deadline.into(), lane.connecting.lock());
+        let _turn = turn.await.map_err(|_| late())?;
         if let Some(open) = lane.usable() {
             return Ok(open);
         }
         self.outage.check()?;
-        let client = self
-            .connect(deadline)
+        // With little time left an attempt says nothing about the database.
+        let client = connect_to_primary(&self.target, deadline + GRACE)
             .await
             .inspect_err(|error| self.outage.begin(error))?;
         let open = Arc::new(Open {
@@ -152,17 +165,19 @@ impl Lanes {
         *lane.slot() = Some(Arc::clone(&open));
         Ok(open)
     }
+}
 
-    async fn connect(&self, deadline: Instant) -> Result<Client, StoreError> {
-        let client = connect(&self.target, deadline).await?;
-        let setup = format!("SET lock_timeout = {}", PATIENCE.as_millis());
-        match tokio::time::timeout_at(deadline.into(), client.batch_execute(&setup)).await {
-            Ok(Ok(())) => Ok(client),
-            Ok(Err(error)) => Err(judge(&error, Mode::Write).0),
-            Err(_) => Err(StoreError::Unavailable(
-                "the database did not answer in time".to_owned(),
-            )),
-        }
+/// A look that no change follows would not notice that it asks a standby, which may know less.
+async fn connect_to_primary(target: &Target, deadline: Instant) -> Result<Client, StoreError> {
+    let client = connect(target, deadline).await?;
+    let asked = client.query_one("SELECT pg_is_in_recovery()", &[]);
+    match tokio::time::timeout_at(deadline.into(), asked).await {
+        Ok(Ok(row)) if row.try_get(0)? => Err(StoreError::Unavailable(
+            "the database is a standby".to_owned(),
+        )),
+        Ok(Ok(_)) => Ok(client),
+        Ok(Err(error)) => Err(judge(&error, Mode::Write).0),
+        Err(_) => Err(late()),
     }
 }
 
@@ -176,6 +191,31 @@ impl Lane {
             .as_ref()
             .filter(|open| !open.client.is_closed() && open.runtime == Handle::current().id())
             .cloned()
+    }
+
+    /// What came of a statement. A connection that is of no use any more is given up.
+    fn judge(
+        &self,
+        open: &Arc<Open>,
+        answer: Result<Result<Vec<Row>, tokio_postgres::Error>, Elapsed>,
+    ) -> Result<Vec<Row>, Failure> {
+        match answer {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) if is_conflict(&error) => Err(Failure::Conflict),
+            Ok(Err(error)) => {
+                let (error, broken) = judge(&error, Mode::Write);
+                if broken || open.client.is_closed() {
+                    self.give_up(open);
+                    return Err(Failure::Gone(error));
+                }
+                Err(Failure::Other(error))
+            }
+            Err(_) => {
+                // Those behind it wait for the same answer.
+                self.give_up(open);
+                Err(Failure::Other(late()))
+            }
+        }
     }
 
     /// The next one connects anew, unless somebody already has.
@@ -212,14 +252,11 @@ impl Open {
     }
 }
 
-/// A lock that was not to be had in time, a deadlock, or the cast that fails with which a statement
-/// takes itself back (see `rows/ahead.rs`).
+/// The database chose this one to give way to others.
 fn is_conflict(error: &tokio_postgres::Error) -> bool {
     let conflicts = [
-        SqlState::LOCK_NOT_AVAILABLE,
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::INVALID_TEXT_REPRESENTATION,
     ];
     error.code().is_some_and(|code| conflicts.contains(code))
 }

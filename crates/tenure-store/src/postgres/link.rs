@@ -40,7 +40,7 @@ enum Stage {
 }
 
 /// How long after its deadline a statement is given up from here, when the server did not do it.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// A connection that was used within this time is not asked whether it still is one: a restart is
 /// rare, and whoever meets it in the middle of a transaction is told to come again.

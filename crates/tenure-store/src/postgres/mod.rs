@@ -63,12 +63,12 @@ impl PostgresOptions {
 
 pub(crate) struct Engine {
     target: Arc<Target>,
-    /// `None` once closed.
-    senders: Mutex<Option<Senders>>,
+    senders: Arc<Mutex<Option<Senders>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     listener: listen::Listener,
 }
 
+/// What is there until the engine is closed.
 struct Senders {
     write: SyncSender<Queued>,
     read: SyncSender<Queued>,
@@ -123,7 +123,7 @@ pub(crate) fn open(options: &PostgresOptions, notices: Notices) -> Result<Engine
     Ok(Engine {
         listener: listen::spawn(&target, notices)?,
         target,
-        senders: Mutex::new(Some(senders)),
+        senders: Arc::new(Mutex::new(Some(senders))),
         threads: Mutex::new(threads),
     })
 }
@@ -140,8 +140,13 @@ impl Engine {
         senders.as_ref().map(take).ok_or(StoreError::Closed)
     }
 
-    pub(crate) fn submit(&self, job: Box<dyn Job>, mode: Mode) -> Result<(), StoreError> {
-        let since = Instant::now();
+    /// `since` is when its deadline began to run.
+    pub(crate) fn submit(
+        &self,
+        job: Box<dyn Job>,
+        mode: Mode,
+        since: Instant,
+    ) -> Result<(), StoreError> {
         self.with_senders(|senders| {
             let sender = match mode {
                 Mode::Read => &senders.read,

@@ -7,7 +7,7 @@ use crate::ahead::{Foreseen, Foresight};
 use crate::notice::Notice;
 use crate::{ReadAhead, StoreError, Tx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tokio_postgres::Row;
 
@@ -23,16 +23,20 @@ impl Engine {
         &self,
         ahead: ReadAhead,
         work: &(impl Fn(&Tx<'_>) -> Result<T, StoreError> + Sync),
+        since: Instant,
     ) -> Result<Option<T>, StoreError> {
         let lanes = self.with_senders(|senders| Arc::clone(&senders.standalone))?;
-        let deadline = lanes.changes.deadline();
-        match optimistic(&lanes, ahead, work, deadline).await {
-            Ok(Some((result, told))) => {
-                // Once closed there is nobody to tell; it is done all the same.
-                drop(self.with_senders(|senders| senders.shared.told(told)));
-                Ok(Some(result))
+        let deadline = since + self.target.deadline;
+        let senders = Arc::clone(&self.senders);
+        let tell = move |told| {
+            // Once closed there is nobody to tell; it is done all the same.
+            if let Some(senders) = &*senders.lock().unwrap_or_else(PoisonError::into_inner) {
+                senders.shared.told(told);
             }
-            Ok(None) | Err(Failure::Conflict) => Ok(None),
+        };
+        match optimistic(&lanes, tell, ahead, work, deadline).await {
+            Ok(done) => Ok(done),
+            Err(Failure::Conflict) => Ok(None),
             Err(Failure::Gone(error) | Failure::Other(error)) => Err(error),
         }
     }
@@ -40,29 +44,39 @@ impl Engine {
 
 async fn optimistic<T>(
     lanes: &Standalone,
+    tell: impl FnOnce(Vec<Notice>) + Send + 'static,
     ahead: ReadAhead,
     work: &(impl Fn(&Tx<'_>) -> Result<T, StoreError> + Sync),
     deadline: Instant,
-) -> Result<Option<(T, Vec<Notice>)>, Failure> {
+) -> Result<Option<T>, Failure> {
     let row = read(&lanes.looks, &ahead, deadline).await?;
     let (result, outcome, told) = foresee(Foresight::new(ahead, row), work);
     let change = match outcome {
         Foreseen::Unforeseen => return Ok(None),
-        Foreseen::Nothing => None,
-        Foreseen::Change(change) => Some(change),
+        Foreseen::Nothing => return result.map(Some).map_err(Failure::Other),
+        Foreseen::Change(change) => change,
     };
     let result = result.map_err(Failure::Other)?;
-    if let Some(change) = change {
-        let rows = lanes
-            .changes
-            .ask(change.text, &change.values, deadline)
-            .await?;
-        let made = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-        if made.map_err(|error| Failure::Other(error.into()))? != Some(1) {
-            return Err(Failure::Conflict);
+    let then = move |rows: &[Row]| {
+        if is_made(rows) {
+            tell(told);
         }
+    };
+    let changes = &lanes.changes;
+    let rows = changes
+        .ask(change.text, change.values, deadline, then)
+        .await?;
+    if is_made(&rows) {
+        Ok(Some(result))
+    } else {
+        Err(Failure::Conflict)
     }
-    Ok(Some((result, told)))
+}
+
+/// What a change answers (see `rows/ahead.rs`).
+fn is_made(rows: &[Row]) -> bool {
+    let count = rows.first().map(|row| row.try_get::<_, i64>(0));
+    matches!(count, Some(Ok(1)))
 }
 
 /// Reads what the closure will ask. A connection that is gone is no reason to fail as long as another
@@ -70,7 +84,8 @@ async fn optimistic<T>(
 async fn read(lanes: &Lanes, ahead: &ReadAhead, deadline: Instant) -> Result<Option<Row>, Failure> {
     let mut left = lanes.size();
     loop {
-        match lanes.ask(ahead.text, &ahead.values, deadline).await {
+        let values = ahead.values.clone();
+        match lanes.ask(ahead.text, values, deadline, |_| {}).await {
             Err(Failure::Gone(_)) if left > 0 => left -= 1,
             rows => return Ok(rows?.into_iter().next()),
         }

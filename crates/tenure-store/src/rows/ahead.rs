@@ -1,8 +1,9 @@
 //! Changes of closures that ran on what was read ahead (see `crate::ahead`): one statement each, which
 //! changes everything or nothing, and nothing if a row is no longer what was read.
 //!
-//! The session comes first, as wherever several rows are locked. What follows hangs on its count, so
-//! that the usual loser of a race makes no error that the database would log.
+//! Each begins by locking the session, as a transaction does: who ends a family, or counts on its not
+//! changing, holds that row. It does not wait for it, since others wait behind it on the same connection:
+//! a session that somebody holds counts as one that has changed. What follows hangs on the row before it.
 
 use super::together::renumber;
 use super::{code, family, joined, session, to_json};
@@ -10,10 +11,10 @@ use crate::StoreError;
 use crate::ahead::{Change, Foresight};
 use crate::value::Value;
 use std::sync::LazyLock;
-use tenure_protocol::Timestamp;
 use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
 use tenure_protocol::session::Session;
+use tenure_protocol::{Sid, Timestamp};
 
 /// A family, its history as text, and the generation that it has.
 type Advanced<'a> = (&'a Family, &'a str, u32);
@@ -21,25 +22,32 @@ type Advanced<'a> = (&'a Family, &'a str, u32);
 /// A session and its body as text.
 type Active<'a> = (&'a Session, &'a str);
 
-/// Parameters of [`SESSION`].
-const SESSION_WIDTH: isize = 18;
+/// Parameters of [`held`]: the session's id, and what was read of it.
+const HELD: isize = 7;
 
-/// A session is active.
-static SESSION: LazyLock<String> =
-    LazyLock::new(|| format!("{} AND {}", session::UPDATE, session::AS_READ));
+/// The session, if it has not ended and still is what was read.
+fn held() -> String {
+    let first_of_as_read = 13;
+    let (lives, as_read) = (session::LIVES, session::AS_READ);
+    let as_read = renumber(as_read, 2 - first_of_as_read);
+    format!(
+        "s AS (SELECT 1 FROM sessions WHERE sid = $1 AND {lives} AND {as_read} \
+         FOR UPDATE SKIP LOCKED)"
+    )
+}
 
-/// A family advances; parameters 1 to 19.
-static FAMILY: LazyLock<String> =
-    LazyLock::new(|| format!("{} AND {}", family::UPDATE, family::AS_READ));
-
-fn session_values(
-    foresight: &Foresight,
-    (session, body): Active<'_>,
-) -> Result<Vec<Value<'static>>, StoreError> {
-    let row = joined::session_ahead(foresight)?;
-    let mut values = owned(session::update_values(session, body));
-    values.extend(session::as_read_values(&row)?);
+fn held_values(foresight: &Foresight, sid: &Sid) -> Result<Vec<Value<'static>>, StoreError> {
+    let mut values = vec![Value::from(sid.as_bytes()).into_owned()];
+    values.extend(session::as_read_values(&joined::session_ahead(foresight)?)?);
     Ok(values)
+}
+
+/// Parameters of [`family`].
+const FAMILY: isize = 19;
+
+/// A family advances, if it still is what was read.
+fn family(by: isize) -> String {
+    renumber(&format!("{} AND {}", family::UPDATE, family::AS_READ), by)
 }
 
 fn family_values(
@@ -50,6 +58,11 @@ fn family_values(
     let mut values = owned(family::update_values(family, history, expected));
     values.extend(family::as_read_values(&row, joined::FAMILY)?);
     Ok(values)
+}
+
+/// That one row came of the part with this name.
+fn one(part: &str) -> String {
+    format!("(SELECT count(*) FROM {part}) = 1")
 }
 
 fn owned(values: Vec<Value<'_>>) -> Vec<Value<'static>> {
@@ -68,70 +81,78 @@ fn only_if(insert: &str, types: &[&str], condition: &str) -> String {
     format!("{head}SELECT {} WHERE {condition}{tail}", values.join(", "))
 }
 
-/// [`crate::Tx::update_family`].
+/// [`crate::Tx::update_family`]. The session may have changed, or be over: a family outlives it.
 pub(super) fn advance_alone(
     foresight: &Foresight,
     advanced: Advanced<'_>,
 ) -> Result<(), StoreError> {
-    static ALONE: LazyLock<String> =
-        LazyLock::new(|| format!("{} RETURNING CAST(1 AS BIGINT)", *FAMILY));
-    foresight.change(Change {
-        text: &ALONE,
-        values: family_values(foresight, advanced)?,
-    })
+    static ALONE: LazyLock<String> = LazyLock::new(|| {
+        let (advance, held) = (family(1), one("s"));
+        format!(
+            "WITH s AS (SELECT 1 FROM sessions WHERE sid = $1 FOR UPDATE SKIP LOCKED), \
+             f AS ({advance} AND {held} RETURNING 1) SELECT count(*) FROM f"
+        )
+    });
+    let mut values = vec![Value::from(advanced.0.sid.as_bytes()).into_owned()];
+    values.extend(family_values(foresight, advanced)?);
+    let text = &ALONE;
+    foresight.change(Change { text, values })
 }
 
-/// [`crate::Tx::advance_with_session`]. Where the session matches and the family does not, the last cast
-/// fails, which takes the session's change back; its text is what the database's log then says.
+/// [`crate::Tx::advance_with_session`].
 pub(super) fn advance_both(
     foresight: &Foresight,
     advanced: Advanced<'_>,
     active: Active<'_>,
 ) -> Result<(), StoreError> {
     static BOTH: LazyLock<String> = LazyLock::new(|| {
-        let family = renumber(&FAMILY, SESSION_WIDTH);
+        let activity = renumber(session::UPDATE, HELD + FAMILY);
         format!(
-            "WITH s AS ({} RETURNING 1), \
-             f AS ({family} AND (SELECT count(*) FROM s) = 1 RETURNING 1) \
-             SELECT CASE WHEN (SELECT count(*) FROM s) = (SELECT count(*) FROM f) \
-             THEN (SELECT count(*) FROM f) \
-             ELSE CAST('a row has changed meanwhile, the request begins again: ' \
-             || (SELECT count(*) FROM f) AS BIGINT) END",
-            *SESSION
+            "WITH {}, f AS ({} AND {} RETURNING 1), a AS ({activity} AND {} RETURNING 1) \
+             SELECT count(*) FROM a",
+            held(),
+            family(HELD),
+            one("s"),
+            one("f")
         )
     });
-    let mut values = session_values(foresight, active)?;
+    let (session, body) = active;
+    let mut values = held_values(foresight, &session.sid)?;
     values.extend(family_values(foresight, advanced)?);
-    foresight.change(Change {
-        text: &BOTH,
-        values,
-    })
+    values.extend(owned(session::update_values(session, body)));
+    let text = &BOTH;
+    foresight.change(Change { text, values })
 }
 
 /// [`crate::Tx::record_authorization`], with the parameters of the code's row if there is one.
 pub(super) fn authorize(
     foresight: &Foresight,
-    active: Active<'_>,
+    (session, body): Active<'_>,
     (client_id, now): (&str, Timestamp),
     code: Option<Vec<Value<'_>>>,
 ) -> Result<(), StoreError> {
-    const ACTIVE: &str = "(SELECT count(*) FROM s) = 1";
+    /// Parameters of the activity and of the participant.
+    const ACTIVITY: isize = 12;
+    const SEEN: isize = 3;
     static WITHOUT_CODE: LazyLock<String> = LazyLock::new(|| text(""));
     static WITH_CODE: LazyLock<String> = LazyLock::new(|| {
-        let insert = renumber(code::INSERT, SESSION_WIDTH + 3);
-        let insert = only_if(&insert, &code::TYPES, ACTIVE);
+        let insert = renumber(code::INSERT, HELD + ACTIVITY + SEEN);
+        let insert = only_if(&insert, &code::TYPES, &one("a"));
         text(&format!(", c AS ({insert} RETURNING 1)"))
     });
     fn text(more: &str) -> String {
-        let see = renumber(session::SEE, SESSION_WIDTH);
-        let see = only_if(&see, &["BYTEA", "TEXT", "BIGINT", "BIGINT"], ACTIVE);
+        let activity = renumber(session::UPDATE, HELD);
+        let see = renumber(session::SEE, HELD + ACTIVITY);
+        let see = only_if(&see, &["BYTEA", "TEXT", "BIGINT", "BIGINT"], &one("a"));
         format!(
-            "WITH s AS ({} RETURNING 1), p AS ({see} RETURNING 1){more} SELECT count(*) FROM s",
-            *SESSION
+            "WITH {}, a AS ({activity} AND {} RETURNING 1), p AS ({see} RETURNING 1){more} \
+             SELECT count(*) FROM a",
+            held(),
+            one("s")
         )
     }
-    let (session, _) = active;
-    let mut values = session_values(foresight, active)?;
+    let mut values = held_values(foresight, &session.sid)?;
+    values.extend(owned(session::update_values(session, body)));
     values.extend(owned(vec![
         session.sid.as_bytes().into(),
         client_id.into(),
@@ -146,37 +167,29 @@ pub(super) fn authorize(
     foresight.change(Change { text, values })
 }
 
-/// [`crate::Tx::redeem_code`]. The session is held and not changed: nobody ends it meanwhile who would
-/// not find the family.
+/// [`crate::Tx::redeem_code`]. The session is not changed; who ends it afterwards finds the family.
 pub(super) fn redeem(
     foresight: &Foresight,
     code: &Code,
     family: Option<&Family>,
 ) -> Result<(), StoreError> {
-    /// Parameters of the session: its id, and what was read.
-    const HELD: isize = 7;
-    /// Those of the code.
+    /// Parameters of the code.
     const CODE: isize = 4;
     static WITHOUT_FAMILY: LazyLock<String> = LazyLock::new(|| text(""));
     static WITH_FAMILY: LazyLock<String> = LazyLock::new(|| {
         let insert = renumber(&family::insert(), HELD + CODE);
-        let insert = only_if(&insert, &family::TYPES, "(SELECT count(*) FROM c) = 1");
+        let insert = only_if(&insert, &family::TYPES, &one("c"));
         text(&format!(", f AS ({insert} RETURNING 1)"))
     });
     fn text(more: &str) -> String {
-        let as_read = renumber(session::AS_READ, HELD - SESSION_WIDTH);
-        let lives = session::LIVES;
         let consume = renumber(code::CONSUME, HELD);
         format!(
-            "WITH s AS (SELECT 1 FROM sessions WHERE sid = $1 AND {lives} AND {as_read} \
-             FOR UPDATE), \
-             c AS ({consume} AND (SELECT count(*) FROM s) = 1 RETURNING 1){more} \
-             SELECT count(*) FROM c"
+            "WITH {}, c AS ({consume} AND {} RETURNING 1){more} SELECT count(*) FROM c",
+            held(),
+            one("s")
         )
     }
-    let row = joined::session_ahead(foresight)?;
-    let mut values = vec![Value::from(code.sid.as_bytes()).into_owned()];
-    values.extend(session::as_read_values(&row)?);
+    let mut values = held_values(foresight, &code.sid)?;
     values.extend(owned(code::consume_values(code, &to_json(code)?)));
     let Some(family) = family else {
         let text = &WITHOUT_FAMILY;

@@ -9,6 +9,7 @@ use crate::fresh::Fresh;
 use crate::sample::{self, NOW, family_id, sid};
 use crate::support::{block_on, hold_writer, read, write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use tenure_protocol::refresh::Family;
 use tenure_protocol::session::{EndReason, Session};
 use tenure_store::{ReadAhead, Store, StoreError, Tx};
@@ -208,24 +209,122 @@ fn of_many_who_exchange_a_code_one_is_the_first() {
     }
 }
 
-/// The session's row matches and the family's does not: the statement takes back what it has done.
+/// The session's row matches and the family's does not.
 #[test]
 fn both_change_or_neither() {
     let fresh = Fresh::postgres();
     let store = with_family(&fresh);
     let there = store.clone();
-    let revoke: Meanwhile = |tx| {
-        let family = tx.family(&sid(1), &family_id(1))?.unwrap();
-        let end = Some(sample::end(EndReason::AdminRevoked));
-        let ended = Family { end, ..family };
-        tx.update_family(&ended, 0).map(drop)
-    };
-    let (answer, runs) = exchanged(&store, Kind::WithSession, move || beside(&there, revoke));
+    let (answer, runs) = exchanged(&store, Kind::WithSession, move || {
+        beside(&there, end_family)
+    });
     assert_eq!((answer.unwrap(), runs), (None, 2));
     assert_eq!(
         stored(&store).0,
         sample::session(1),
         "no activity of a token that was revoked"
+    );
+}
+
+fn end_family(tx: &Tx<'_>) -> Result<(), StoreError> {
+    let family = tx.family(&sid(1), &family_id(1))?.unwrap();
+    let end = Some(sample::end(EndReason::AdminRevoked));
+    let generation = family.generation;
+    let ended = tx.update_family(&Family { end, ..family }, generation)?;
+    assert!(ended, "somebody was faster who must have waited");
+    Ok(())
+}
+
+/// Whoever ends a family holds its session and reads the family; no exchange comes between that and the end.
+#[test]
+fn whoever_ends_a_family_is_not_overtaken() {
+    for kind in KINDS {
+        let fresh = Fresh::postgres();
+        let store = with_family(&fresh);
+        let (is_inside, inside) = channel();
+        let (go, gate) = channel::<()>();
+        let ending = store.clone();
+        let ending = std::thread::spawn(move || {
+            ending.write_blocking(move |tx| {
+                tx.session(&sid(1))?;
+                let family = tx.family(&sid(1), &family_id(1))?.unwrap();
+                is_inside.send(()).unwrap();
+                gate.recv().unwrap_err();
+                let end = Some(sample::end(EndReason::AdminRevoked));
+                tx.update_family(&Family { end, ..family }, 0)
+            })
+        });
+        inside.recv().unwrap();
+        let exchange = store.clone();
+        let exchange = std::thread::spawn(move || exchanged(&exchange, kind, || {}));
+        fresh.wait_until_somebody_waits_in_a_transaction();
+        drop(go);
+        assert!(
+            ending.join().unwrap().unwrap(),
+            "{kind:?}: the end was lost"
+        );
+        let (answer, runs) = exchange.join().unwrap();
+        assert_eq!((answer.unwrap(), runs), (None, 2), "{kind:?}");
+        assert!(stored(&store).1.end.is_some());
+    }
+}
+
+/// What waits behind a database that stalls is refused when its time is up, and is not done afterwards: only
+/// what was sent already may be.
+#[test]
+fn what_was_refused_for_being_late_is_not_done_afterwards() {
+    const EXCHANGES: u32 = 100;
+    let fresh = Fresh::postgres();
+    let store = fresh.open_impatient();
+    write(&store, |tx| {
+        tx.put_user(&sample::user(1))?;
+        for n in 0..EXCHANGES {
+            tx.insert_session(&sample::session(n))?;
+            tx.insert_family(&sample::family(n))?;
+        }
+        Ok(())
+    });
+    // Ten changes a second on each connection, and half a second of patience.
+    fresh.raw(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'; \
+         CREATE TRIGGER slow BEFORE UPDATE ON families FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let tasks: Vec<_> = (0..EXCHANGES)
+        .map(|n| {
+            let store = store.clone();
+            let look = ReadAhead::session_and_family(&sid(n), &family_id(n));
+            let work = move |tx: &Tx<'_>| {
+                let (_, family) = tx.session_and_family(&sid(n), &family_id(n))?.unwrap();
+                tx.commit_with_next();
+                tx.update_family(&sample::rotated(&family), 0)
+            };
+            runtime.spawn(async move { store.write_optimistically(look, work).await })
+        })
+        .collect();
+    let mut answered = 0;
+    for task in tasks {
+        match runtime.block_on(task).unwrap() {
+            Ok(won) => answered += i64::from(won),
+            done => assert!(matches!(done, Err(StoreError::Unavailable(_))), "{done:?}"),
+        }
+    }
+    // Their connections are still read, as by a server that goes on.
+    let over = runtime.spawn_blocking(move || {
+        store.close();
+        fresh.wait_until_all_have_gone();
+        fresh.raw_number("SELECT count(*) FROM families WHERE generation > 0")
+    });
+    let changed = runtime.block_on(over).unwrap();
+    assert!(answered > 0, "nothing was done at all");
+    let under_way = 3 * 8;
+    assert!(
+        changed <= answered + under_way,
+        "{answered} were answered and {changed} done"
     );
 }
 
@@ -273,6 +372,13 @@ fn connections_that_are_gone_are_replaced_before_anybody_fails() {
              WHERE datname = current_database() AND pid <> pg_backend_pid()",
         );
         assert_eq!(stored_again(&store).generation, generation * 8);
+        // A look goes on to the next connection; the others hear of it by themselves.
+        let nobody = ReadAhead::session_and_family(&sid(7), &family_id(1));
+        let work = |tx: &Tx<'_>| tx.session_and_family(&sid(7), &family_id(1));
+        let found = runtime.block_on(store.write_optimistically(nobody, work));
+        assert_eq!(found.unwrap(), None);
+        let moment = std::time::Duration::from_millis(20);
+        runtime.block_on(async { tokio::time::sleep(moment).await });
     }
 }
 

@@ -175,6 +175,15 @@ impl Fresh {
         Store::open(&options).unwrap()
     }
 
+    /// Whose transactions may take half a second.
+    pub fn open_impatient(&self) -> Store {
+        let mut options = self.options();
+        if let Place::Postgres(server) = &mut options.place {
+            server.deadline = std::time::Duration::from_millis(500);
+        }
+        Store::open(&options).unwrap()
+    }
+
     /// Runs statements on a connection of the test's own.
     pub fn raw(&self, sql: &str) {
         match &self.engine {

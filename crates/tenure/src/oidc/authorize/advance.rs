@@ -27,6 +27,8 @@ pub struct Issued {
     pub user: UserRow,
     pub grant: Grant,
     pub code: Option<String>,
+    /// Warnings for the log.
+    missing: Vec<String>,
 }
 
 pub async fn advance(context: &Context) -> Result<Advance, StoreError> {
@@ -39,11 +41,27 @@ pub async fn advance(context: &Context) -> Result<Advance, StoreError> {
     let foresees = context.client.client.is_first_party && context.transaction.pushed.is_none();
     let context = context.clone();
     let store = context.app.store.clone();
-    let work = move |tx: &Tx<'_>| advance_in(tx, &context);
-    if foresees {
-        store.write_optimistically(ahead, work).await
+    let again = context.clone();
+    let work = move |tx: &Tx<'_>| advance_in(tx, &again);
+    let advance = if foresees {
+        store.write_optimistically(ahead, work).await?
     } else {
-        store.write(work).await
+        store.write(work).await?
+    };
+    if let Advance::Issued(issued) = &advance {
+        warn_of_missing(&context, issued);
+    }
+    Ok(advance)
+}
+
+fn warn_of_missing(context: &Context, issued: &Issued) {
+    for words in &issued.missing {
+        let entry = Entry::new(kind::WARNING)
+            .client(&context.client.client.client_id)
+            .session(&issued.session.sid)
+            .user(&issued.session.user_id)
+            .describe(words);
+        context.app.log.success(&entry, context.now);
     }
 }
 
@@ -128,7 +146,7 @@ fn issue_in(
         ..session
     };
     let client_id = &context.client.client.client_id;
-    let grant = grant_in(tx, context, &session, given)?;
+    let (grant, missing) = grant_in(tx, context, &session, given)?;
     let made = context
         .request
         .response_type
@@ -142,6 +160,7 @@ fn issue_in(
         user: user.clone(),
         grant,
         code: made.map(|(text, _)| text),
+        missing,
     })))
 }
 
@@ -173,13 +192,13 @@ fn new_code(context: &Context, session: &Session, grant: &Grant) -> (String, Cod
     (text, row)
 }
 
-/// What is granted: asked, existing, consented, held.
+/// What is granted: asked, existing, consented, held; and in words what is not, of what brings refresh tokens.
 fn grant_in(
     tx: &Tx<'_>,
     context: &Context,
     session: &Session,
     given: &[String],
-) -> Result<Grant, StoreError> {
+) -> Result<(Grant, Vec<String>), StoreError> {
     let client = &context.client.client;
     let audience = issue::resolve_audience(context.request.audience.as_deref(), &context.settings);
     let api = audience
@@ -199,22 +218,16 @@ fn grant_in(
         ground,
         held.as_deref(),
     );
-    for (dropped, why) in &granted.dropped {
-        if dropped == "offline_access" || dropped == "online_access" {
-            // Silently missing refresh tokens are a classic: the log says which setting it was.
-            let entry = Entry::new(kind::WARNING)
-                .client(&client.client_id)
-                .session(&session.sid);
-            let entry = entry
-                .user(&session.user_id)
-                .describe(&format!("{dropped} was dropped: {why}"));
-            context.app.log.success(&entry, context.now);
-        }
-    }
-    Ok(Grant {
+    let grant = Grant {
         scope: granted.text(),
         audience,
-    })
+    };
+    // Silently missing refresh tokens are a classic: the log says which setting it was.
+    let missing = granted.dropped.iter().filter_map(|(dropped, why)| {
+        let is_refresh = dropped == "offline_access" || dropped == "online_access";
+        is_refresh.then(|| format!("{dropped} was dropped: {why}"))
+    });
+    Ok((grant, missing.collect()))
 }
 
 /// What the user allowed the client before; a first-party client needs no consent.
