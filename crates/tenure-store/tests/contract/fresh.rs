@@ -175,11 +175,11 @@ impl Fresh {
         Store::open(&options).unwrap()
     }
 
-    /// Whose transactions may take half a second.
+    /// Whose transactions may take a second.
     pub fn open_impatient(&self) -> Store {
         let mut options = self.options();
         if let Place::Postgres(server) = &mut options.place {
-            server.deadline = std::time::Duration::from_millis(500);
+            server.deadline = std::time::Duration::from_secs(1);
         }
         Store::open(&options).unwrap()
     }
