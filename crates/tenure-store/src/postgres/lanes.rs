@@ -127,14 +127,19 @@ impl Lanes {
         statement.await.unwrap_or_else(ended)
     }
 
-    /// The lane on which the fewest wait; of several the first, whose connection is the warmest.
+    /// The lane on which the fewest wait; of several the first, whose connection is the warmest. While
+    /// nobody may connect, one that is connected.
     fn place(&self) -> Result<Place, StoreError> {
         let busy = |lane: &&Arc<Lane>| lane.busy.load(Ordering::Relaxed);
-        let lane = self
+        let mut lane = self
             .lanes
             .iter()
             .min_by_key(busy)
             .ok_or(StoreError::Closed)?;
+        if lane.usable().is_none() && self.outage.check().is_err() {
+            let usable = self.lanes.iter().filter(|lane| lane.usable().is_some());
+            lane = usable.min_by_key(busy).unwrap_or(lane);
+        }
         let before = lane.busy.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(lane));
         if before >= self.capacity {
