@@ -36,6 +36,12 @@ where
     }
 }
 
+/// Runs a closure that may panic. That takes back no more than its own changes: the state it could have
+/// left torn is inside them.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
+}
+
 impl<F, T> Job for Closure<F, T>
 where
     F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
@@ -45,9 +51,7 @@ where
         let Some(work) = self.work.take() else {
             return Err(StoreError::Panicked);
         };
-        // A panic rolls back its own savepoint only: the state it could have left torn is inside it.
-        let result =
-            catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(Err(StoreError::Panicked));
+        let result = guarded(|| work(tx));
         let asked = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
         asked

@@ -48,6 +48,11 @@ async fn run(connection: impl Future<Output = Result<(), tokio_postgres::Error>>
     }
 }
 
+/// No answer by the deadline.
+pub(super) fn late() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
+}
+
 /// What kind of error it is, and whether the connection is of no use after it.
 pub(super) fn judge(error: &tokio_postgres::Error, mode: Mode) -> (StoreError, bool) {
     let text = cause(error);

@@ -4,7 +4,7 @@
 
 use super::Mode;
 use super::connect::Target;
-use super::dial::{connect, judge};
+use super::dial::{connect, judge, late};
 use super::link::{GRACE, parameters};
 use super::outage::Outage;
 use crate::StoreError;
@@ -63,10 +63,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn late() -> StoreError {
-    StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
 impl Lanes {

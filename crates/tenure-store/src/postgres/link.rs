@@ -2,7 +2,7 @@
 
 use super::Mode;
 use super::connect::Target;
-use super::dial::{connect, judge};
+use super::dial::{connect, judge, late};
 use crate::StoreError;
 use crate::value::Value;
 use std::cell::{Cell, RefCell};
@@ -231,9 +231,7 @@ impl Link {
             // The answer may still come, to the next statement: the connection is given up.
             self.failed.set(true);
             self.broken.set(true);
-            return Err(StoreError::Unavailable(
-                "the database did not answer in time".to_owned(),
-            ));
+            return Err(late());
         };
         done.map_err(|error| {
             self.failed.set(true);

@@ -4,9 +4,9 @@
 use super::Engine;
 use super::lanes::{Failure, Lanes};
 use crate::ahead::{Foreseen, Foresight};
+use crate::job::guarded;
 use crate::notice::Notice;
 use crate::{ReadAhead, StoreError, Tx};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tokio_postgres::Row;
@@ -98,8 +98,7 @@ fn foresee<T>(
     work: &impl Fn(&Tx<'_>) -> Result<T, StoreError>,
 ) -> (Result<T, StoreError>, Foreseen, Vec<Notice>) {
     let tx = Tx::ahead(&foresight);
-    let result = catch_unwind(AssertUnwindSafe(|| work(&tx)));
+    let result = guarded(|| work(&tx));
     let told = tx.into_notices();
-    let result = result.unwrap_or(Err(StoreError::Panicked));
     (result, foresight.outcome(), told)
 }

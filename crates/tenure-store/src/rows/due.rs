@@ -1,5 +1,6 @@
 //! What time or a changed user ends: sessions whose deadline has come, and users of whom everything is over.
 
+use super::session::LIVES;
 use super::{corrupt, id};
 use crate::value::Row;
 use crate::{StoreError, Tx};
@@ -25,8 +26,7 @@ impl Tx<'_> {
     /// It was kept alive meanwhile: look again then.
     pub fn put_off_session(&self, sid: &Sid, due_at: Timestamp) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE sessions SET due_at = $1 \
-             WHERE sid = $2 AND CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END = 1",
+            &format!("UPDATE sessions SET due_at = $1 WHERE sid = $2 AND {LIVES}"),
             &[due_at.into(), sid.as_bytes().into()],
         )?;
         Ok(())
