@@ -1,10 +1,10 @@
 // Chromium, driven by hand over its own protocol. Playwright makes every page believe that it is in front, and keeps
 // timers of hidden pages running; here a tab that is behind another one is hidden, throttled, and may be frozen.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { start } from './children.mjs';
 
 const PATIENCE = 15_000;
 
@@ -21,7 +21,7 @@ export class Chromium {
       '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', 'about:blank',
     ];
     // A group of its own, with all that it starts: so that it can be suspended as a whole.
-    browser.process = spawn(process.env.CHROMIUM ?? '/usr/bin/chromium', args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true });
+    browser.process = start(process.env.CHROMIUM ?? '/usr/bin/chromium', args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true });
     let text = '';
     browser.process.stdio[4].on('data', (data) => {
       const messages = (text + data).split('\0');

@@ -1,9 +1,9 @@
 // `tenure demo` on five free ports, and people who play with it.
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { start } from './children.mjs';
 import { freePort } from './server.mjs';
 
 const binary = process.env.TENURE_BINARY ?? new URL('../../target/debug/tenure', import.meta.url).pathname;
@@ -29,7 +29,7 @@ export class Demo {
     demo.port = await fivePorts();
     [demo.server, demo.shop, demo.forum, demo.api] = [0, 1, 2, 3].map((offset) => `http://localhost:${demo.port + offset}`);
     const env = { ...process.env, RUST_LOG: 'error', TMPDIR: demo.folder };
-    demo.child = spawn(binary, ['demo', '--port', `${demo.port}`, '--no-open'], { stdio: ['ignore', 'pipe', 'inherit'], env });
+    demo.child = start(binary, ['demo', '--port', `${demo.port}`, '--no-open'], { stdio: ['ignore', 'pipe', 'inherit'], env });
     demo.said = '';
     await new Promise((resolve, reject) => {
       demo.child.once('exit', (code) => reject(new Error(`tenure demo ended with ${code}`)));

@@ -1,11 +1,12 @@
 // A real server with a database of its own, and a client that fills in its pages.
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { get } from 'node:https';
 import { createServer } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { start } from './children.mjs';
 
 const binary = process.env.TENURE_BINARY ?? new URL('../../target/debug/tenure', import.meta.url).pathname;
 
@@ -56,7 +57,7 @@ export class Server {
     const args = ['serve', '--listen', `127.0.0.1:${this.port}`, '--base-url', this.base, '--database', this.database];
     if (this.manualClock) args.push('--manual-clock');
     if (this.tls) args.push('--tls-certificate', this.tls.cert, '--tls-key', this.tls.key);
-    this.child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, RUST_LOG: 'error' } });
+    this.child = start(binary, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, RUST_LOG: 'error' } });
     for (let tries = 0; tries < 400; tries += 1) {
       try {
         if (await this.isReady()) return;

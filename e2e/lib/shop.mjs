@@ -1,8 +1,8 @@
 // The example shop in front of a server, both with clocks that tests move.
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:https';
+import { start } from './children.mjs';
 import { freePort, Server } from './server.mjs';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -42,7 +42,7 @@ export class Shop {
     shop.urls = Object.fromEntries(names.map((name, n) => [name, `${scheme}://localhost:${open[n]}`]));
     const args = ['--issuer', shop.server.issuer, '--ports', ports.join(','), '--monitor', monitor, '--manual-clock'];
     if (tls) args.push('--https-ports', open.join(','));
-    shop.child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    shop.child = start(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve, reject) => {
       let said = '';
       shop.child.stdout.on('data', (data) => {

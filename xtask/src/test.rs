@@ -1,36 +1,47 @@
 //! `cargo xtask test`: installs what the tests need, then runs everything.
 
 use crate::assets;
-use crate::run::{cargo, check, root, say};
+use crate::run::{cargo, check, check_within, root, say};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+/// A step that takes longer hangs. On two cores and from an empty cache all of them take less than twenty minutes.
+const STEP: Duration = Duration::from_secs(25 * 60);
+
+/// The same for one file of end-to-end tests; the longest takes a minute.
+const FILE: Duration = Duration::from_secs(5 * 60);
 
 pub fn run(full: bool) -> anyhow::Result<()> {
     let chromium = chromium()?;
     postgres()?;
     openssl()?;
     let everything = ["test", "--workspace", "--all-targets"];
-    check(full_or_not(cargo().args(everything), full))?;
+    step(cargo().args(everything), full)?;
     // The examples of the published crate's documents, which `--all-targets` leaves out.
-    check(cargo().args(["test", "--package", "tenure-app", "--doc"]))?;
+    step(
+        cargo().args(["test", "--package", "tenure-app", "--doc"]),
+        full,
+    )?;
     // The journeys once more, on the other engine.
     let journeys = ["test", "--package", "tenure", "--test", "it"];
     let mut journeys_there = cargo();
     journeys_there
         .args(journeys)
         .env("TENURE_TEST_ENGINE", "postgres");
-    check(full_or_not(&mut journeys_there, full))?;
-    check(cargo().args(["build", "--package", "tenure", "--package", "axum-shop"]))?;
+    step(&mut journeys_there, full)?;
+    let binaries = ["build", "--package", "tenure", "--package", "axum-shop"];
+    step(cargo().args(binaries), full)?;
     end_to_end(&chromium, full)
 }
 
-/// The long loops in full, when asked.
-fn full_or_not(command: &mut Command, full: bool) -> &mut Command {
+/// With the long loops in full, when asked; they take hours.
+fn step(command: &mut Command, full: bool) -> anyhow::Result<()> {
     if full {
         command.env("TENURE_FULL", "1");
     }
-    command
+    check_within(if full { 8 * STEP } else { STEP }, command)
 }
 
 /// Foreign clients and a real browser against the built server.
@@ -40,17 +51,19 @@ fn end_to_end(chromium: &Path, full: bool) -> anyhow::Result<()> {
     // The pages of the end-to-end tests load the packages as they are published.
     for script in ["build", "test"] {
         let packages = ["run", "--workspaces", "--if-present", script];
-        check(Command::new("npm").args(packages).current_dir(root()))?;
+        step(Command::new("npm").args(packages).current_dir(root()), full)?;
     }
     assets::check_fresh()?;
+    let file = if full { 8 * FILE } else { FILE }.as_millis();
     let mut tests = Command::new("node");
     tests
-        .args(["--test", "--test-concurrency=1", "test/"])
+        .args(["--test", "--test-concurrency=1"])
+        .args([&format!("--test-timeout={file}"), "test/"])
         .current_dir(&folder)
         .env("TENURE_BINARY", root().join("target/debug/tenure"))
         .env("SHOP_BINARY", root().join("target/debug/axum-shop"))
         .env("CHROMIUM", chromium);
-    check(full_or_not(&mut tests, full))
+    step(&mut tests, full)
 }
 
 /// Debian's Chromium, installed where it is missing and we may.
