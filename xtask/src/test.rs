@@ -17,6 +17,7 @@ pub fn run(full: bool) -> anyhow::Result<()> {
     let chromium = chromium()?;
     postgres()?;
     openssl()?;
+    nginx()?;
     let everything = ["test", "--workspace", "--all-targets"];
     step(cargo().args(everything), full)?;
     // The examples of the published crate's documents, which `--all-targets` leaves out.
@@ -107,6 +108,38 @@ fn openssl() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The proxy of `deploy/`, unpacked from Debian's package: installed, it would start a server of the machine's.
+fn nginx() -> anyhow::Result<()> {
+    if tenure_cluster::nginx().is_ok() {
+        return Ok(());
+    }
+    let folder = tenure_cluster::nginx_folder();
+    std::fs::create_dir_all(&folder)?;
+    say("unpacking nginx from Debian's packages …");
+    let download = || {
+        check(
+            Command::new("apt-get")
+                .args(["download", "-qq", "nginx"])
+                .current_dir(&folder),
+        )
+    };
+    if download().is_err() {
+        check(Command::new("apt-get").args(["update", "-qq"]))?;
+        download()?;
+    }
+    let package = std::fs::read_dir(&folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get left no package")?;
+    check(
+        Command::new("dpkg-deb")
+            .arg("--extract")
+            .args([&package, &folder]),
+    )?;
+    let program = tenure_cluster::nginx()?;
+    check(Command::new(program).arg("-v")).context("install what nginx needs, or nginx itself")
 }
 
 /// Installs one of Debian's packages, where we may.

@@ -7,7 +7,7 @@
 mod programs;
 mod standby;
 
-pub use programs::{Account, bin_folder};
+pub use programs::{Account, bin_folder, nginx, nginx_folder};
 
 use anyhow::{Context, bail};
 use std::net::{Ipv4Addr, TcpListener};

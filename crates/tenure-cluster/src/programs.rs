@@ -31,6 +31,25 @@ pub fn bin_folder() -> anyhow::Result<PathBuf> {
     Ok(bin)
 }
 
+/// The program `nginx`: the one that `TENURE_NGINX` names, the machine's, or what `cargo xtask test` unpacked.
+///
+/// # Errors
+/// There is none.
+pub fn nginx() -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os("TENURE_NGINX") {
+        return Ok(named.into());
+    }
+    let places = [PathBuf::from("/usr"), nginx_folder().join("usr")];
+    let programs = places.map(|place| place.join("sbin/nginx"));
+    let found = programs.into_iter().find(|program| program.exists());
+    found.context("nginx is not there: run `cargo xtask test`, which unpacks Debian's, or name it in TENURE_NGINX")
+}
+
+/// Where Debian's package is unpacked to. Installed, it would start a server of the machine's.
+pub fn nginx_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nginx")
+}
+
 /// PostgreSQL refuses to run as root, so root lends it the account that its package made.
 #[derive(Clone, Copy, Debug)]
 pub struct Account(Option<(u32, u32)>);

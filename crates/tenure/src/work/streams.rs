@@ -16,6 +16,7 @@ const LOOK_EMBEDDED: Duration = Duration::from_secs(1);
 /// Notices of other servers may get lost; this is what it costs then.
 const LOOK_SHARED: Duration = Duration::from_secs(5);
 
+/// A proxy takes a stream for dead that says nothing for too long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Sessions that are read in one transaction.
@@ -131,5 +132,21 @@ async fn tell(app: &Arc<App>) -> Result<(), StoreError> {
                 events::event(change.name(), &seen)
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KEEP_ALIVE;
+
+    /// One comment may come late, and one may be lost with a server that is busy.
+    #[test]
+    fn the_proxy_of_deploy_waits_for_three_comments() {
+        let text = include_str!("../../../../deploy/nginx.conf");
+        let (_, location) = text.split_once("location = /session/events {").unwrap();
+        let (location, _) = location.split_once('}').unwrap();
+        let (_, timeout) = location.split_once("proxy_read_timeout ").unwrap();
+        let (seconds, _) = timeout.split_once("s;").unwrap();
+        assert!(seconds.parse::<u64>().unwrap() >= 3 * KEEP_ALIVE.as_secs());
     }
 }

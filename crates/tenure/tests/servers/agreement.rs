@@ -63,7 +63,7 @@ fn a_proof_of_possession_counts_once_for_all_servers() {
     let key = Key::new();
     let now = Clock::system(0).now().seconds();
     let proof = |jti: &str| {
-        let htu = format!("http://localhost:{}/oauth/token", fleet.port);
+        let htu = format!("{}/oauth/token", fleet.base_url);
         key.sign(&json!({"jti": jti, "htm": "POST", "htu": htu, "iat": now}))
     };
     let ask = |port: u16, jti: &str, pairs: &[(&str, &str)]| {

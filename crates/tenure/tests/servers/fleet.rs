@@ -28,8 +28,8 @@ pub struct Fleet {
     pub cluster: Cluster,
     pub url: String,
     folder: TempDir,
-    /// The port that browsers are told of; every server serves this base URL.
-    pub port: u16,
+    /// What browsers are told of; every server serves it.
+    pub base_url: String,
 }
 
 pub struct Server {
@@ -56,7 +56,7 @@ impl Fleet {
             cluster,
             url,
             folder: tempfile::tempdir().unwrap(),
-            port: free_port(),
+            base_url: format!("http://localhost:{}", free_port()),
         }
     }
 
@@ -109,7 +109,7 @@ impl Fleet {
         let port = free_port();
         let child = Command::new(env!("CARGO_BIN_EXE_tenure"))
             .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
-            .args(["--base-url", &format!("http://localhost:{}", self.port)])
+            .args(["--base-url", &self.base_url])
             .args(["--database", url, "--database-connections", "8"])
             .args(more)
             .arg("--key-file")

@@ -198,7 +198,7 @@ fn lists_of_the_management_api_find_their_rows_by_an_index() {
     let fleet = Fleet::with(&talkative());
     fill(&fleet);
     fleet.sql("ANALYZE");
-    let audience = format!("http://localhost:{}/api/v2/", fleet.port);
+    let audience = format!("{}/api/v2/", fleet.base_url);
     fleet.apply(&format!(
         "clients: [{{client_id: backend, name: Backend, client_secret: x, app_type: non_interactive}}]\n\
          clientGrants: [{{client_id: backend, audience: '{audience}', scope: ['read:sessions', \

@@ -190,6 +190,8 @@ impl Events {
 #[derive(Clone, Debug, Default)]
 pub struct Browser {
     cookies: BTreeMap<String, String>,
+    /// What it sends with every request.
+    pub headers: Vec<(&'static str, &'static str)>,
 }
 
 impl Browser {
@@ -212,7 +214,8 @@ impl Browser {
                 "application/x-www-form-urlencoded".to_owned(),
             ),
         ];
-        let headers = headers.each_ref().map(|(n, v)| (*n, v.as_str()));
+        let headers = headers.iter().map(|(n, v)| (*n, v.as_str()));
+        let headers: Vec<_> = headers.chain(self.headers.iter().copied()).collect();
         let answer = send(port, method, path, &headers, &form(pairs))?;
         for (_, line) in answer.headers.iter().filter(|(n, _)| n == "set-cookie") {
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();

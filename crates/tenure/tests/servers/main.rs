@@ -9,6 +9,7 @@
 )]
 
 mod agreement;
+mod balanced;
 mod ends;
 mod faults;
 mod fleet;
@@ -18,6 +19,7 @@ mod http;
 mod key;
 mod load;
 mod move_data;
+mod nginx;
 mod proxy;
 
 /// The long loops and the slow faults are for `cargo xtask test --full`.
