@@ -36,11 +36,13 @@ fn deployed() -> Deployed {
 }
 
 impl Deployed {
-    /// What each server counted.
-    fn counted(&self, metric: &str) -> [u64; 2] {
+    /// How many each server counted.
+    fn refreshes(&self) -> [u64; 2] {
         self.metrics.map(|port| {
             let text = http::get(port, "/metrics").unwrap().body;
-            let lines = text.lines().filter(|line| line.starts_with(metric));
+            let lines = text
+                .lines()
+                .filter(|line| line.starts_with("tenure_refreshes_total"));
             lines
                 .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
                 .sum()
@@ -52,7 +54,6 @@ impl Deployed {
 fn no_request_needs_the_server_that_had_the_one_before() {
     let deployed = deployed();
     let port = deployed.nginx.port;
-    let mut tokens = Vec::new();
     for _ in 0..6 {
         let mut browser = Browser::default();
         let code = browser.code(port, port);
@@ -67,19 +68,10 @@ fn no_request_needs_the_server_that_had_the_one_before() {
         }
         let silent = browser.get(port, &authorize(&[("prompt", "none")]));
         assert!(silent.answered("code").is_some(), "{silent:?}");
-        tokens.push(token);
     }
-    for metric in ["tenure_logins_total", "tenure_refreshes_total"] {
-        let [one, other] = deployed.counted(metric);
-        assert!(one > 0 && other > 0, "{metric}: {one} and {other}");
-    }
-    assert_eq!(
-        deployed
-            .counted("tenure_refreshes_total")
-            .iter()
-            .sum::<u64>(),
-        24
-    );
+    let [one, other] = deployed.refreshes();
+    assert!(one > 0 && other > 0, "{one} and {other}");
+    assert_eq!(one + other, 24);
 }
 
 /// Throttling counts by address, so nobody may choose theirs.
