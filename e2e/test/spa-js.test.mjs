@@ -114,7 +114,10 @@ test('K1, E1: one sign-in serves both sites, and a logout reaches both', async (
   await visitor.signIn();
   const other = await visitForum(visitor.context);
   await other.renews();
+  // The page is at that address already.
+  const returned = visitor.page.waitForEvent('domcontentloaded');
   await visitor.page.evaluate(() => { void window.client.logout({ logoutParams: { returnTo: location.origin, federated: true } }); });
+  await returned;
   await visitor.page.waitForURL((url) => url.origin === shop.origin && url.pathname === '/');
   const answer = await other.silently();
   assert.equal(answer.error, 'login_required');

@@ -156,7 +156,7 @@ fn a_database_that_hangs_trips_a_deadline() {
     let through = fleet
         .url
         .replace(&fleet.cluster.port().to_string(), &proxy.port.to_string());
-    let mut a = fleet.spawn(&through, &["--database-timeout-ms", "400"]);
+    let mut a = fleet.spawn(&through, &["--database-timeout-ms", "2000"]);
     a.wait_until_ready();
     let code = Browser::default().code(a.port, a.port);
     let token = http::redeem(a.port, &code).unwrap().text("refresh_token");
