@@ -1,16 +1,13 @@
 //! `cargo xtask test`: installs what the tests need, then runs everything.
 
 use crate::assets;
-use crate::run::{cargo, check, check_within, root, say};
+use crate::run::{LIMIT, cargo, check, check_within, root, say};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A step that takes longer hangs. On two cores and from an empty cache all of them take less than twenty minutes.
-const STEP: Duration = Duration::from_secs(25 * 60);
-
-/// The same for one file of end-to-end tests; the longest takes a minute.
+/// A file of end-to-end tests that takes longer hangs; the longest takes a minute.
 const FILE: Duration = Duration::from_secs(5 * 60);
 
 pub fn run(full: bool) -> anyhow::Result<()> {
@@ -42,7 +39,7 @@ fn step(command: &mut Command, full: bool) -> anyhow::Result<()> {
     if full {
         command.env("TENURE_FULL", "1");
     }
-    check_within(if full { 8 * STEP } else { STEP }, command)
+    check_within(if full { 8 * LIMIT } else { LIMIT }, command)
 }
 
 /// Foreign clients and a real browser against the built server.
