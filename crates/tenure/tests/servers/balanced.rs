@@ -8,10 +8,11 @@ use crate::nginx::{Entry, Nginx};
 use std::time::Duration;
 
 struct Deployed {
-    fleet: Fleet,
+    nginx: Nginx,
     servers: [Server; 2],
     metrics: [u16; 2],
-    nginx: Nginx,
+    /// Stops last.
+    fleet: Fleet,
 }
 
 fn deployed() -> Deployed {
@@ -28,10 +29,10 @@ fn deployed() -> Deployed {
     });
     let nginx = entry.open([servers[0].port, servers[1].port]);
     Deployed {
-        fleet,
+        nginx,
         servers,
         metrics,
-        nginx,
+        fleet,
     }
 }
 

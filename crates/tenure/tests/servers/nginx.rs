@@ -1,11 +1,11 @@
 //! nginx as `deploy/` sets it up, in front of two servers of this machine.
 
-use crate::fleet::free_port;
+use crate::http;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
 
-/// Where browsers come to, before anything listens there.
+/// Where browsers come to, kept free until nginx listens there.
 pub struct Entry {
-    plain: u16,
-    tls: u16,
+    plain: TcpListener,
+    tls: TcpListener,
 }
 
 pub struct Nginx {
@@ -31,20 +31,22 @@ pub struct Nginx {
 
 impl Entry {
     pub fn new() -> Self {
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self {
-            plain: free_port(),
-            tls: free_port(),
+            plain: free(),
+            tls: free(),
         }
     }
 
     pub fn base_url(&self) -> String {
-        format!("https://localhost:{}", self.tls)
+        format!("https://localhost:{}", port_of(&self.tls))
     }
 
     /// Starts nginx with the configuration of `deploy/`: names and files of that installation are
     /// replaced, and nothing else.
     pub fn open(self, servers: [u16; 2]) -> Nginx {
         let folder = tempfile::tempdir().unwrap();
+        let (plain, tls) = (port_of(&self.plain), port_of(&self.tls));
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -60,8 +62,8 @@ impl Entry {
             ("http {", format!("http {{\n{temporary}")),
             ("tenure-1:7100", format!("127.0.0.1:{}", servers[0])),
             ("tenure-2:7100", format!("127.0.0.1:{}", servers[1])),
-            ("listen 80", listen(self.plain)),
-            ("listen 443", listen(self.tls)),
+            ("listen 80", listen(plain)),
+            ("listen 443", listen(tls)),
             ("/etc/nginx/tls/fullchain.pem", path("fullchain.pem")),
             ("/etc/nginx/tls/privkey.pem", path("privkey.pem")),
         ] {
@@ -69,17 +71,22 @@ impl Entry {
             text = text.replace(theirs, &ours);
         }
         std::fs::write(path("nginx.conf"), text).unwrap();
+        drop(self);
         let keeper = keep(folder.path());
-        let port = tls_to(self.tls, cert.der().clone());
-        let mut nginx = Nginx {
+        let port = tls_to(tls, cert.der().clone());
+        let nginx = Nginx {
             keeper,
             folder,
-            plain: self.plain,
+            plain,
             port,
         };
-        nginx.wait_until_it_listens(self.tls);
+        nginx.wait_until_it_answers();
         nginx
     }
+}
+
+fn port_of(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
 }
 
 /// It ends with this process, however this process ends: a shell waits for the end of its input.
@@ -106,9 +113,11 @@ fn keep(folder: &Path) -> Child {
 }
 
 impl Nginx {
-    fn wait_until_it_listens(&mut self, port: u16) {
+    /// A program that another test is just starting may hold our listeners for a moment, so that a
+    /// connection alone says nothing.
+    fn wait_until_it_answers(&self) {
         let began = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while http::get(self.port, "/healthz").is_err() || http::get(self.plain, "/").is_err() {
             assert!(began.elapsed() < Duration::from_secs(30), "{}", self.said());
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -141,7 +150,7 @@ fn tls_to(target: u16, certificate: CertificateDer<'static>) -> u16 {
         .with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let port = port_of(&listener);
     listener.set_nonblocking(true).unwrap();
     let carry = async move {
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
