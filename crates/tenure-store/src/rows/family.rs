@@ -144,6 +144,22 @@ impl Tx<'_> {
         Ok(changed == 1)
     }
 
+    /// As [`Self::update_family`], by a caller that holds the family's session, so that nobody can have
+    /// been first.
+    ///
+    /// # Errors
+    /// Somebody was all the same. An end that changed nothing must not be told as done.
+    pub fn change_family(&self, family: &Family, expected: u32) -> Result<(), StoreError> {
+        if self.update_family(family, expected)? {
+            return Ok(());
+        }
+        Err(super::corrupt(
+            "families",
+            family.family_id,
+            "changed under its own transaction",
+        ))
+    }
+
     /// Whether a family that can still be refreshed at `now` was made under a server key.
     pub fn refresh_key_in_use(&self, key_id: u32, now: Timestamp) -> Result<bool, StoreError> {
         let found = self.query_first(

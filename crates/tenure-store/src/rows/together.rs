@@ -10,11 +10,13 @@ use tenure_protocol::code::Code;
 use tenure_protocol::refresh::Family;
 use tenure_protocol::session::{EndReason, Session};
 
-/// Statements that become one: `WITH s0 AS (… RETURNING 1), … SELECT (SELECT count(*) FROM s0), …`.
+/// Statements that become one: `WITH s0 AS (… RETURNING 1), … SELECT (SELECT count(*) FROM s0) + …`.
 #[derive(Default)]
 struct Together<'v> {
     parts: Vec<String>,
     values: Vec<Value<'v>>,
+    /// Those that must find their row.
+    changes: Vec<usize>,
 }
 
 impl<'v> Together<'v> {
@@ -25,17 +27,28 @@ impl<'v> Together<'v> {
         self.values.extend(values);
     }
 
-    /// Runs them and tells how many rows the first one changed.
-    fn run(self, tx: &Tx<'_>) -> Result<usize, StoreError> {
+    /// Adds one that changes one row, by its key.
+    fn change(&mut self, sql: &str, values: Vec<Value<'v>>) {
+        self.changes.push(self.parts.len());
+        self.add(sql, values);
+    }
+
+    /// Runs them and tells whether every change found its row.
+    fn run(self, tx: &Tx<'_>) -> Result<bool, StoreError> {
         let names: Vec<String> = (0..self.parts.len()).map(|i| format!("s{i}")).collect();
         let with: Vec<String> = names
             .iter()
             .zip(&self.parts)
             .map(|(name, part)| format!("{name} AS ({part} RETURNING 1)"))
             .collect();
-        let sql = format!("WITH {} SELECT count(*) FROM s0", with.join(", "));
-        let count = tx.query_first(&sql, &self.values, |row| row.int(0))?;
-        Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
+        let found: Vec<String> = self
+            .changes
+            .iter()
+            .map(|i| format!("(SELECT count(*) FROM s{i})"))
+            .collect();
+        let sql = format!("WITH {} SELECT {}", with.join(", "), found.join(" + "));
+        let found = tx.query_first(&sql, &self.values, |row| row.int(0))?;
+        Ok(found.and_then(|found| usize::try_from(found).ok()) == Some(self.changes.len()))
     }
 }
 
@@ -75,7 +88,7 @@ impl Tx<'_> {
             return ahead::authorize(foresight, (session, &body), seen, code);
         }
         let mut all = Together::default();
-        all.add(session::UPDATE, session::update_values(session, &body));
+        all.change(session::UPDATE, session::update_values(session, &body));
         all.add(
             session::SEE,
             vec![session.sid.as_bytes().into(), client_id.into(), now.into()],
@@ -83,7 +96,7 @@ impl Tx<'_> {
         if let Some(code) = code {
             all.add(code::INSERT, code::insert_values(code, &code_body));
         }
-        must_be_one(session, all.run(self)?)
+        must_be_one(session, all.run(self)?.into())
     }
 
     /// An explicit extension: the session's activity, the relying party's part in it, and the entry
@@ -102,7 +115,7 @@ impl Tx<'_> {
         }
         let body = session::body(session)?;
         let mut all = Together::default();
-        all.add(session::UPDATE, session::update_values(session, &body));
+        all.change(session::UPDATE, session::update_values(session, &body));
         let seen = vec![
             session.sid.as_bytes().into(),
             client_id.into(),
@@ -110,7 +123,7 @@ impl Tx<'_> {
         ];
         all.add(session::SEE, seen);
         all.add(log::INSERT, log::insert_values(entry));
-        must_be_one(session, all.run(self)?)
+        must_be_one(session, all.run(self)?.into())
     }
 
     /// A code is used up, and the family that it begets is born. `false`: it was used before, and
@@ -132,12 +145,12 @@ impl Tx<'_> {
         let code_body = to_json(code)?;
         let (body, history) = (family::body(family)?, family::history(family)?);
         let mut all = Together::default();
-        all.add(code::CONSUME, code::consume_values(code, &code_body));
+        all.change(code::CONSUME, code::consume_values(code, &code_body));
         all.add(
             &family::insert(),
             family::insert_values(family, &body, &history),
         );
-        if all.run(self)? == 1 {
+        if all.run(self)? {
             return Ok(true);
         }
         // The session was held, so nobody can have been faster; the family must not stay.
@@ -172,12 +185,12 @@ impl Tx<'_> {
             return Ok(true);
         }
         let mut all = Together::default();
-        all.add(
+        all.change(
             family::UPDATE,
             family::update_values(family, &history, expected),
         );
-        all.add(session::UPDATE, session::update_values(session, &body));
-        if all.run(self)? == 1 {
+        all.change(session::UPDATE, session::update_values(session, &body));
+        if all.run(self)? {
             return Ok(true);
         }
         Err(super::corrupt(
@@ -204,7 +217,7 @@ impl Tx<'_> {
         if !self.is_postgres() {
             self.update_session(ended)?;
             for family in families {
-                self.update_family(family, family.generation)?;
+                self.change_family(family, family.generation)?;
             }
             self.execute(delivery::INSERT, &deliveries)?;
             return self.insert_log(entry);
@@ -215,18 +228,24 @@ impl Tx<'_> {
             .map(family::history)
             .collect::<Result<Vec<_>, _>>()?;
         let mut all = Together::default();
-        all.add(session::UPDATE, session::update_values(ended, &body));
+        all.change(session::UPDATE, session::update_values(ended, &body));
         all.add(log::INSERT, log::insert_values(entry));
         all.add(delivery::INSERT, deliveries);
         // A person with very many families gets the rest one by one.
         let (first, rest) = families.split_at(families.len().min(AT_ONCE));
         for (family, history) in first.iter().zip(&histories) {
             let values = family::update_values(family, history, family.generation);
-            all.add(family::UPDATE, values);
+            all.change(family::UPDATE, values);
         }
-        must_be_one(ended, all.run(self)?)?;
+        if !all.run(self)? {
+            return Err(super::corrupt(
+                "sessions",
+                ended.sid,
+                "or a family of it changed under its own transaction",
+            ));
+        }
         for family in rest {
-            self.update_family(family, family.generation)?;
+            self.change_family(family, family.generation)?;
         }
         Ok(())
     }

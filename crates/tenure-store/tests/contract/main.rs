@@ -121,6 +121,8 @@ contract! {
         a_code_and_its_family
         a_family_and_its_session
         an_end_with_all_that_hangs_on_it
+        an_end_that_misses_a_family_changes_nothing
+        a_change_under_a_held_session_must_find_its_family
         a_session_and_its_user
         of_two_who_add_neither_is_lost
         the_first_value_stays

@@ -215,6 +215,52 @@ pub fn an_end_with_all_that_hangs_on_it(fresh: &Fresh) {
     });
 }
 
+/// Whoever ends a session holds it, so that nobody can have changed a family meanwhile. Should it happen
+/// all the same, an end that left a family alive must not be told as done.
+pub fn an_end_that_misses_a_family_changes_nothing(fresh: &Fresh) {
+    let store = with_session(fresh);
+    let families: Vec<Family> = (1..=9)
+        .map(|n| Family {
+            family_id: family_id(n),
+            ..sample::family(1)
+        })
+        .collect();
+    let born = families.clone();
+    write(&store, move |tx| {
+        born.iter().try_for_each(|family| tx.insert_family(family))
+    });
+    let end = sample::end(EndReason::UserLogout);
+    for missed in 0..9 {
+        let mut ended = families.clone();
+        for family in &mut ended {
+            family.end = Some(end.clone());
+        }
+        ended[missed].generation += 1;
+        let session = sample::session(1).ended(end.clone());
+        let refused = store.write_blocking(move |tx| {
+            tx.end_session(&session, &ended, &sample::log("1", "auth0|0001"))
+        });
+        assert!(refused.is_err(), "{missed}");
+    }
+    read(&store, move |tx| {
+        assert_eq!(tx.session(&sid(1))?, Some(sample::session(1)));
+        let stored = tx.families_of_session(&sid(1))?;
+        assert!(stored.iter().all(|family| family.end.is_none()));
+        assert_eq!(tx.logs(None, "", 10)?.len(), 0);
+        Ok(())
+    });
+}
+
+pub fn a_change_under_a_held_session_must_find_its_family(fresh: &Fresh) {
+    let store = with_session(fresh);
+    write(&store, |tx| tx.insert_family(&sample::family(1)));
+    let next = sample::rotated(&sample::family(1));
+    let stale = next.clone();
+    let refused = store.write_blocking(move |tx| tx.change_family(&stale, 7));
+    assert!(refused.is_err());
+    write(&store, move |tx| tx.change_family(&next, 0));
+}
+
 pub fn a_session_and_its_user(fresh: &Fresh) {
     let store = with_session(fresh);
     write(&store, |tx| tx.insert_session(&sample::session(2)));

@@ -142,7 +142,7 @@ fn end_family(tx: &Tx<'_>, request: &Revocation, token: &RefreshToken) -> Result
             end: Some(end),
             ..family.clone()
         };
-        tx.update_family(&ended, family.generation)?;
+        tx.change_family(&ended, family.generation)?;
     }
     Entry::new(kind::REFRESH_REVOKED)
         .user(&family.user_id)

@@ -150,7 +150,7 @@ fn revoke_first_use(tx: &Tx<'_>, request: &TokenRequest, code: &Code) -> Result<
             from: request.caller.address.clone(),
             rule: "code_replayed".to_owned(),
         };
-        tx.update_family(
+        tx.change_family(
             &Family {
                 end: Some(end),
                 ..family.clone()

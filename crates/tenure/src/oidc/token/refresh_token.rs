@@ -129,7 +129,7 @@ fn judge_and_apply(
             family: ended,
             reason,
         } => {
-            tx.update_family(&ended, family.generation)?;
+            tx.change_family(&ended, family.generation)?;
             return refuse(reason, ended);
         }
         Outcome::Repeat {
@@ -226,7 +226,7 @@ fn end_family(
         end: Some(end),
         ..family.clone()
     };
-    tx.update_family(&ended, family.generation)?;
+    tx.change_family(&ended, family.generation)?;
     Ok(ended)
 }
 
