@@ -5,16 +5,21 @@ import { spawn } from 'node:child_process';
 const living = new Set();
 
 export function start(program, args, options) {
-  const child = spawn(program, args, options);
-  living.add(child);
-  child.once('exit', () => living.delete(child));
+  return watched(spawn(program, args, options), options.detached);
+}
+
+// `leads`: with the group of processes that it leads.
+export function watched(child, leads = false) {
+  const one = { kill: (signal) => (leads ? process.kill(-child.pid, signal) : child.kill(signal)) };
+  living.add(one);
+  child.once('exit', () => living.delete(one));
   return child;
 }
 
-for (const signal of ['SIGTERM', 'SIGINT']) {
+for (const [signal, code] of [['SIGTERM', 143], ['SIGINT', 130]]) {
   process.once(signal, () => {
     for (const child of living) child.kill('SIGKILL');
-    // As whoever does not listen to it ends.
-    process.kill(process.pid, signal);
+    // Playwright ends its browsers when this process exits.
+    process.exit(code);
   });
 }

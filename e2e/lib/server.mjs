@@ -10,6 +10,9 @@ import { start } from './children.mjs';
 
 const binary = process.env.TENURE_BINARY ?? new URL('../../target/debug/tenure', import.meta.url).pathname;
 
+// A command that takes longer hangs.
+const atMost = { encoding: 'utf8', timeout: 60_000 };
+
 export const freePort = () =>
   new Promise((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
@@ -36,11 +39,11 @@ export class Server {
   apply(tenant) {
     const file = join(this.folder, 'tenant.yaml');
     writeFileSync(file, tenant, { mode: 0o600 });
-    return execFileSync(binary, ['apply', file, '--database', this.database], { encoding: 'utf8' });
+    return execFileSync(binary, ['apply', file, '--database', this.database], atMost);
   }
 
   command(...args) {
-    return execFileSync(binary, [...args, '--database', this.database], { encoding: 'utf8' });
+    return execFileSync(binary, [...args, '--database', this.database], atMost);
   }
 
   // While it runs, this process can answer it.
@@ -80,6 +83,7 @@ export class Server {
   }
 
   async kill(signal = 'SIGKILL') {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.kill(signal);
     await ended;

@@ -35,13 +35,12 @@ export async function launch(options = {}) {
 
 // Sometimes Chromium never says that a context is gone (156, one in twenty, when a page of it is just going
 // elsewhere), and Playwright waits for that without a limit. It is gone with the browser at the latest.
-function leftInTime(context) {
+export function leftInTime(context) {
   const close = context.close.bind(context);
   context.close = async (...how) => {
     let timer;
     const patience = new Promise((resolve) => { timer = setTimeout(resolve, 5_000); });
-    await Promise.race([close(...how), patience]);
-    clearTimeout(timer);
+    await Promise.race([close(...how), patience]).finally(() => clearTimeout(timer));
   };
   return context;
 }

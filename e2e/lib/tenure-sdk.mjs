@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { leftInTime } from './sites.mjs';
 
 const entry = new URL('../../packages/browser/dist/index.js', import.meta.url).pathname;
 if (!existsSync(entry)) throw new Error('packages/browser is not built: npm run build --workspace @tenure/browser');
@@ -59,7 +60,8 @@ export async function withoutThirdPartyCookies(use) {
   const preferences = { profile: { cookie_controls_mode: 1, block_third_party_cookies: true } };
   writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  const context = await chromium.launchPersistentContext(folder, { executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run'] });
+  const args = ['--no-sandbox', '--disable-gpu', '--no-first-run'];
+  const context = leftInTime(await chromium.launchPersistentContext(folder, { executablePath, args }));
   try {
     await use(context);
   } finally {

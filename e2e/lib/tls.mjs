@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { watched } from './children.mjs';
 
 export function certificate() {
   const folder = mkdtempSync(join(tmpdir(), 'tenure-tls-'));
@@ -26,7 +27,7 @@ export async function run(program, tls, settings) {
 
 // Starts one that serves, and waits until it says so.
 export function serve(program, tls, settings) {
-  const child = execFile(process.execPath, [path(program)], options(tls, settings));
+  const child = watched(execFile(process.execPath, [path(program)], options(tls, settings)));
   child.stderr.pipe(process.stderr);
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${program} ended with ${code}`)));

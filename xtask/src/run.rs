@@ -18,9 +18,9 @@ pub fn cargo() -> Command {
     command
 }
 
-/// A command that takes longer hangs. On two cores and from an empty cache all that a change must pass takes less
-/// than twenty minutes.
-pub const LIMIT: Duration = Duration::from_secs(25 * 60);
+/// A command that takes longer hangs. On two cores and from an empty cache all that a change must pass takes twenty
+/// minutes.
+pub const LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// Runs a command and fails when it does.
 pub fn check(command: &mut Command) -> anyhow::Result<()> {
@@ -125,9 +125,9 @@ mod tests {
     #[test]
     fn a_command_that_hangs_is_ended_with_all_that_it_started_and_named() {
         let mut hangs = shell("sleep 60417 & sleep 60418; true");
-        let error = check_within(Duration::from_millis(500), &mut hangs).unwrap_err();
+        let error = check_within(Duration::from_secs(3), &mut hangs).unwrap_err();
         let told = error.to_string();
-        assert!(told.contains("did not end within 500ms"), "{told}");
+        assert!(told.contains("did not end within 3s"), "{told}");
         assert_eq!(told.matches("\"sleep\"").count(), 2, "{told}");
         // A signal takes its way.
         let tries = (0..1_000).take_while(|_| is_running(b"sleep\x006041"));

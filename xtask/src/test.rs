@@ -109,10 +109,18 @@ fn openssl() -> anyhow::Result<()> {
 
 /// The proxy of `deploy/`, unpacked from Debian's package: installed, it would start a server of the machine's.
 fn nginx() -> anyhow::Result<()> {
-    if tenure_cluster::nginx().is_ok() {
-        return Ok(());
+    if let Ok(program) = tenure_cluster::nginx() {
+        return check(Command::new(program).arg("-v")).context("nginx does not run");
     }
+    unpack_nginx()
+        .context("the tests of `deploy/` need nginx: install it, or name it in TENURE_NGINX")
+}
+
+fn unpack_nginx() -> anyhow::Result<()> {
     let folder = tenure_cluster::nginx_folder();
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
     std::fs::create_dir_all(&folder)?;
     say("unpacking nginx from Debian's packages …");
     let download = || {
@@ -136,7 +144,7 @@ fn nginx() -> anyhow::Result<()> {
             .args([&package, &folder]),
     )?;
     let program = tenure_cluster::nginx()?;
-    check(Command::new(program).arg("-v")).context("install what nginx needs, or nginx itself")
+    check(Command::new(program).arg("-v"))
 }
 
 /// Installs one of Debian's packages, where we may.

@@ -10,6 +10,9 @@ pub enum StoreError {
         key: String,
         problem: String,
     },
+    /// A row that the transaction held was no longer as it had read it. Nobody can do that; whatever it did is to be
+    /// rolled back, and trying again is right.
+    Changed { table: &'static str, key: String },
     /// The engine failed: disk full, I/O, a constraint.
     Engine(String),
     /// The database cannot be reached, or did not answer in time: trying again is right. Whether a
@@ -34,6 +37,12 @@ impl fmt::Display for StoreError {
                 problem,
             } => {
                 write!(f, "table {table}, row {key}: {problem}")
+            }
+            Self::Changed { table, key } => {
+                write!(
+                    f,
+                    "table {table}, row {key}: changed under its own transaction"
+                )
             }
             Self::Engine(message) => write!(f, "database: {message}"),
             Self::Unavailable(message) => write!(f, "database unavailable: {message}"),

@@ -153,11 +153,7 @@ impl Tx<'_> {
         if self.update_family(family, expected)? {
             return Ok(());
         }
-        Err(super::corrupt(
-            "families",
-            family.family_id,
-            "changed under its own transaction",
-        ))
+        Err(super::changed("families", family.family_id))
     }
 
     /// Whether a family that can still be refreshed at `now` was made under a server key.

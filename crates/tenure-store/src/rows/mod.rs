@@ -63,6 +63,13 @@ fn corrupt(table: &'static str, key: impl ToString, problem: impl ToString) -> S
     }
 }
 
+fn changed(table: &'static str, key: impl ToString) -> StoreError {
+    StoreError::Changed {
+        table,
+        key: key.to_string(),
+    }
+}
+
 /// The column that names the row. When it is no id, its bytes are the only name there is.
 fn id<const N: usize>(table: &'static str, bytes: Vec<u8>) -> Result<[u8; N], StoreError> {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -154,11 +154,7 @@ impl Tx<'_> {
             return Ok(true);
         }
         // The session was held, so nobody can have been faster; the family must not stay.
-        Err(super::corrupt(
-            "codes",
-            code.sid,
-            "was used under its own transaction",
-        ))
+        Err(super::changed("codes", code.sid))
     }
 
     /// An exchange of a session-bound family: it advances, and the session's activity is recorded.
@@ -193,11 +189,7 @@ impl Tx<'_> {
         if all.run(self)? {
             return Ok(true);
         }
-        Err(super::corrupt(
-            "families",
-            family.family_id,
-            "changed under its own transaction",
-        ))
+        Err(super::changed("families", family.family_id))
     }
 
     /// A session ends, with the families that end with it, the entry that says so, and a row in the
@@ -238,11 +230,7 @@ impl Tx<'_> {
             all.change(family::UPDATE, values);
         }
         if !all.run(self)? {
-            return Err(super::corrupt(
-                "sessions",
-                ended.sid,
-                "or a family of it changed under its own transaction",
-            ));
+            return Err(super::changed("sessions", ended.sid));
         }
         for family in rest {
             self.change_family(family, family.generation)?;

@@ -193,13 +193,13 @@ pub fn end_session_and(
     Ok(())
 }
 
-/// Ends one family, and says so in the log. The caller holds its session. `false`: it had ended.
+/// Ends one family that has not ended, and says so in the log. The caller holds its session.
 pub fn end_family(
     tx: &Tx<'_>,
     family: Family,
     end: End,
     judge: Judge<'_>,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let generation = family.generation;
     let entry = Entry::new(kind::REFRESH_REVOKED)
         .user(&family.user_id)
@@ -210,11 +210,8 @@ pub fn end_family(
         .detail("reason", end.reason.name())
         .detail("by", end.by.as_str());
     let end = Some(end);
-    let ended = tx.update_family(&Family { end, ..family }, generation)?;
-    if ended {
-        entry.write(tx, judge.now, &judge.entropy.token(9))?;
-    }
-    Ok(ended)
+    tx.change_family(&Family { end, ..family }, generation)?;
+    entry.write(tx, judge.now, &judge.entropy.token(9))
 }
 
 /// Whether a family ends with its session by the rules, when that ends for this reason.

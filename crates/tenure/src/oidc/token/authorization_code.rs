@@ -205,10 +205,9 @@ fn issue_in(
     tx.commit_with_next();
     if !tx.redeem_code(&code, family.as_ref())? {
         // Nobody can have been faster inside this transaction; if the row says otherwise, it is broken.
-        return Err(StoreError::Corrupt {
+        return Err(StoreError::Changed {
             table: "codes",
             key: code.sid.to_string(),
-            problem: "was used under its own transaction".to_owned(),
         });
     }
     Ok(Ok(Box::new(Redeemed {

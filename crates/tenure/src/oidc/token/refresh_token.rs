@@ -145,7 +145,9 @@ fn judge_and_apply(
     let touched = match follow_session(tx, request, &family, &session, standing)? {
         Ok(touched) => touched.filter(|_| repeat_of.is_none()),
         Err(reason) => {
-            let family = end_family(tx, request, &family, reason)?;
+            // It ended with its session.
+            let ended = tx.family(&family.sid, &family.family_id)?;
+            let family = ended.unwrap_or(family);
             return refuse(RefusalReason::RefreshTokenSessionOver(reason), family);
         }
     };
@@ -173,10 +175,9 @@ fn judge_and_apply(
     };
     if !stored {
         // Nobody can have been faster inside this transaction; if the row says otherwise, it is broken.
-        return Err(StoreError::Corrupt {
+        return Err(StoreError::Changed {
             table: "families",
             key: family.family_id.to_string(),
-            problem: "changed under its own transaction".to_owned(),
         });
     }
     let scope = narrowed(&scope, asked_scope);
