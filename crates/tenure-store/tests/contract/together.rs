@@ -178,7 +178,8 @@ pub fn a_family_and_its_session(fresh: &Fresh) {
     });
 }
 
-pub fn an_end_with_all_that_hangs_on_it(fresh: &Fresh) {
+/// More than are ended in one statement.
+fn with_nine_families(fresh: &Fresh) -> (Store, Vec<Family>) {
     let store = with_session(fresh);
     let families: Vec<Family> = (1..=9)
         .map(|n| Family {
@@ -190,6 +191,11 @@ pub fn an_end_with_all_that_hangs_on_it(fresh: &Fresh) {
     write(&store, move |tx| {
         born.iter().try_for_each(|family| tx.insert_family(family))
     });
+    (store, families)
+}
+
+pub fn an_end_with_all_that_hangs_on_it(fresh: &Fresh) {
+    let (store, families) = with_nine_families(fresh);
     let end = sample::end(EndReason::UserLogout);
     let ended: Vec<Family> = families
         .into_iter()
@@ -218,17 +224,7 @@ pub fn an_end_with_all_that_hangs_on_it(fresh: &Fresh) {
 /// Whoever ends a session holds it, so that nobody can have changed a family meanwhile. Should it happen
 /// all the same, an end that left a family alive must not be told as done.
 pub fn an_end_that_misses_a_family_changes_nothing(fresh: &Fresh) {
-    let store = with_session(fresh);
-    let families: Vec<Family> = (1..=9)
-        .map(|n| Family {
-            family_id: family_id(n),
-            ..sample::family(1)
-        })
-        .collect();
-    let born = families.clone();
-    write(&store, move |tx| {
-        born.iter().try_for_each(|family| tx.insert_family(family))
-    });
+    let (store, families) = with_nine_families(fresh);
     let end = sample::end(EndReason::UserLogout);
     for missed in 0..9 {
         let mut ended = families.clone();
